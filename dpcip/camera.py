@@ -1,0 +1,123 @@
+"""Two models of the coded camera: the differentiable one in the loss (DCM) and the simulator that makes captures."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from scipy.fft import next_fast_len
+from torch import Tensor, nn
+
+from dpcip.errors import InputError
+from dpcip.psf import PsfBank
+
+Convolution = Literal["fft", "direct"]
+
+
+def replicate_pad(image: Tensor, margin: int) -> Tensor:
+    """[..., H, W] -> [..., H + 2 margin, W + 2 margin], the border pixels repeated outwards."""
+    shape = image.shape
+    flat = image.reshape(1, -1, *shape[-2:])
+    padded = F.pad(flat, (margin, margin, margin, margin), mode="replicate")
+    return padded.reshape(*shape[:-2], *padded.shape[-2:])
+
+
+class Blur(nn.Module):
+    """Convolves a replicate-padded image with every kernel of a stack: `result[p, c] = psf[p, c] * image[c]`.
+
+    psf: [P, C, K, K] -> forward([C, H, W]) = [P, C, H, W]. "direct" multiplies tap by tap, "fft" multiplies spectra,
+    cached for the image size; both give the same numbers (tests hold them to 1e-9 in float64).
+    """
+
+    def __init__(self, psf: Tensor, image_size: tuple[int, int], convolution: Convolution = "fft") -> None:
+        super().__init__()
+        self.size = image_size
+        self.n_taps = psf.shape[-1]
+        self.convolution = convolution
+        self.kernel: Tensor
+        if convolution == "direct":
+            self.register_buffer("kernel", psf.flip(-2, -1), persistent=False)  # conv2d correlates
+            return
+        # A circular convolution wraps only into its first K - 1 samples, which the valid region leaves out: the
+        # transform need not be longer than the padded image.
+        self.fft_size = [next_fast_len(n + self.n_taps - 1, real=True) for n in image_size]
+        self.register_buffer("kernel", torch.fft.rfft2(psf, s=self.fft_size), persistent=False)
+
+    def forward(self, image: Tensor) -> Tensor:
+        height, width = self.size
+        padded = replicate_pad(image, self.n_taps // 2)
+        if self.convolution == "fft":
+            spectrum = torch.fft.rfft2(padded, s=self.fft_size) * self.kernel
+            start = self.n_taps - 1
+            return torch.fft.irfft2(spectrum, s=self.fft_size)[..., start : start + height, start : start + width]
+        n_planes, n_channels = self.kernel.shape[:2]
+        # One group a channel, one output a plane; conv2d orders its outputs channel by channel.
+        weight = self.kernel.transpose(0, 1).reshape(n_planes * n_channels, 1, self.n_taps, self.n_taps)
+        planes = F.conv2d(padded[None], weight, groups=n_channels)[0]
+        return planes.reshape(n_channels, n_planes, height, width).transpose(0, 1)
+
+
+def plane_weights(psi: Tensor, planes: Tensor) -> Tensor:
+    """Hat weights of linear interpolation between planes: [H, W] -> [P, H, W], summing to 1 at every pixel.
+
+    For planes one apart this is `relu(1 - |psi - k|)` (released code, `networks/DCM.py`); spacing may vary. Beyond the
+    first and last plane that plane has weight 1.
+    """
+    rise = (psi - planes[:-1, None, None]) / (planes[1:] - planes[:-1])[:, None, None]  # 0 at a plane, 1 at the next
+    rise = rise.clamp(0, 1)
+    ones, zeros = torch.ones_like(psi)[None], torch.zeros_like(psi)[None]
+    return torch.cat([ones, rise]) - torch.cat([rise, zeros])
+
+
+class InterpolatedDCM(nn.Module):
+    """The paper's differentiable camera model: blur the whole image at every plane, interpolate between the results.
+
+    forward(sharp [C, H, W] in [0, 1], psi [H, W] in rad) = capture [C, H, W]. Linear in `sharp`, piecewise linear in
+    `psi`. It knows no occlusion: at a depth edge each side is blurred together with the other (paper, section 3;
+    released code, `networks/DCM.py`).
+    """
+
+    def __init__(self, bank: PsfBank, image_size: tuple[int, int], convolution: Convolution = "fft") -> None:
+        super().__init__()
+        self.blur = Blur(bank.psf, image_size, convolution)
+        self.planes: Tensor
+        self.register_buffer("planes", torch.as_tensor(bank.psi, dtype=bank.psf.dtype), persistent=False)
+
+    def forward(self, sharp: Tensor, psi: Tensor) -> Tensor:
+        weights = plane_weights(psi, self.planes)
+        return torch.einsum("phw,pchw->chw", weights, self.blur(sharp))
+
+
+def nearest_plane(psi: np.ndarray, planes: np.ndarray) -> np.ndarray:
+    """Index of the plane closest to each psi."""
+    return np.searchsorted((planes[1:] + planes[:-1]) / 2, psi)
+
+
+def simulate(sharp: np.ndarray, psi: np.ndarray, bank: PsfBank) -> np.ndarray:
+    """The capture of a scene, before noise and rounding: float64 [C, H, W].
+
+    sharp: [C, H, W] in [0, 1]; psi: [H, W] in rad, clipped to the bank's range. Each layer of equal psi is cut out,
+    replicate-padded and blurred with its own PSF; the sum is divided by the equally blurred masks, so that brightness
+    is kept where layers meet. With planes 0.1 apart it reproduces the one capture that the authors published, down to
+    the rounding to 8 bits (tests/test_camera.py). Not differentiable in psi: it makes data, it is never in the loss.
+    """
+    if sharp.ndim != 3 or sharp.shape[0] != bank.n_channels:
+        raise InputError(
+            f"sharp image has shape {sharp.shape}, the PSF bank {bank.n_channels} channels; they must agree"
+        )
+    if sharp.shape[1:] != psi.shape:
+        raise InputError(
+            f"sharp image is {sharp.shape[2]}x{sharp.shape[1]} pixels, depth map {psi.shape[1]}x{psi.shape[0]}; "
+            "they must be the same"
+        )
+    index = nearest_plane(np.clip(psi, *bank.psi_range), bank.psi)
+    image = torch.from_numpy(sharp.astype(np.float64))
+    light, coverage = torch.zeros_like(image), torch.zeros_like(image)
+    for plane in np.unique(index):
+        mask = torch.from_numpy(index == plane).to(image.dtype).expand_as(image)
+        blur = Blur(bank.psf[plane : plane + 1].double(), psi.shape)
+        light += blur(image * mask)[0]
+        coverage += blur(mask)[0]
+    return (light / coverage.clamp_min(1e-12)).clamp(0, 1).numpy()

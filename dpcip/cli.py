@@ -1,0 +1,262 @@
+"""The command line: dpcip psf | simulate | solve | evaluate, each on a user's own files."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import logging
+import sys
+from pathlib import Path
+
+import click
+import numpy as np
+import torch
+
+from dpcip import __version__
+from dpcip.camera import simulate as simulate_capture
+from dpcip.errors import InputError
+from dpcip.generators import GENERATORS
+from dpcip.io import MILLIMETRE, Unit, psi_of_map, read_depth, read_image, write_image
+from dpcip.metrics import depth_metrics, image_metrics
+from dpcip.optics import Lens, read_optics
+from dpcip.psf import PsfBank, psi_planes
+from dpcip.report import energy_table, psf_sheet, save_figure, write_json, write_solution
+from dpcip.runner import fingerprint, solve
+from dpcip.sensor import Sensor
+from dpcip.solver import PRESETS
+
+ENERGY_BOXES = (31, 23, 19, 15)  # paper, Table 3
+SIMULATION_STEP = 0.1  # rad between the simulator's layers
+
+log = logging.getLogger("dpcip")
+existing = click.Path(path_type=Path)
+unit_option = click.option(
+    "--unit", type=click.Choice(["m", "psi"]), required=True, help="What DEPTH holds: metres or defocus psi (radians)."
+)
+scale_option = click.option(
+    "--depth-scale", default=MILLIMETRE, show_default=True, help="Metres per level, for 16-bit integer depth images."
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="dpcip")
+def cli() -> None:
+    """All-in-focus image and metric depth from one photograph taken through a phase mask.
+
+    A first round on your own files:
+
+    \b
+      dpcip psf --out bank.npz --picture psf.png         the camera's blur at each depth
+      dpcip simulate sharp.png depth.npy --unit m --out photo.png
+      dpcip solve photo.png --out result/ --psf bank.npz
+      dpcip evaluate result/ --sharp sharp.png --depth depth.npy --unit m
+    """
+
+
+@cli.command()
+@click.option("--out", type=existing, required=True, help="File to write: .npz, or .mat in the released code's layout.")
+@click.option(
+    "--psi", nargs=3, type=float, default=(-4, 10, 1), show_default=True, help="First and last plane and step, rad."
+)
+@click.option("--size", default=71, show_default=True, help="Taps along one side of a kernel, odd.")
+@click.option("--optics", type=existing, help="YAML file of lens, mask and wavelengths. Default: the published camera.")
+@click.option("--picture", type=existing, help="Also draw the PSFs to this PNG.")
+def psf(out: Path, psi: tuple[float, float, float], size: int, optics: Path | None, picture: Path | None) -> None:
+    """Compute the PSF bank of a phase-coded camera: one blur kernel for each depth plane and colour.
+
+    psi is defocus in radians: 0 is in focus, positive is nearer, negative farther. Prints the share of energy inside
+    small boxes at the plane nearest psi = -4 (the paper's Table 3).
+    """
+    bank = PsfBank.synthesise(read_optics(optics) if optics else None, psi_planes(*psi), size)
+    bank.save(out)
+    boxes = tuple(box for box in ENERGY_BOXES if box <= size)
+    shown = float(bank.psi[np.abs(bank.psi + 4).argmin()])
+    click.echo(f"{out}: {len(bank.psi)} planes, psi {bank.psi[0]:g} to {bank.psi[-1]:g}, {size}x{size} taps")
+    if boxes:
+        click.echo(f"energy inside a centred box at psi = {shown:g}, percent:")
+        click.echo(energy_table(bank, shown, boxes).to_markdown(floatfmt=".2f"))
+    if picture:
+        save_figure(picture, psf_sheet(bank, [float(p) for p in np.linspace(*bank.psi_range, min(len(bank.psi), 8))]))
+        click.echo(f"{picture}: PSFs, square root of intensity")
+
+
+@cli.command()
+@click.argument("sharp", type=existing)
+@click.argument("depth", type=existing)
+@unit_option
+@scale_option
+@click.option("--out", type=existing, required=True, help="PNG to write.")
+@click.option("--psf", "bank_file", type=existing, help="PSF bank. Default: the published camera's, 0.1 rad apart.")
+@click.option("--full-well", type=float, help="Electrons at full scale, for shot noise. Default: none.")
+@click.option("--read-noise", default=0.0, show_default=True, help="Read noise, as a fraction of full scale.")
+@click.option("--bayer", is_flag=True, help="Through an RGGB mosaic and demosaicing.")
+@click.option("--bits", default=8, show_default=True, help="Bits of the sensor; more than 8 write a 16-bit PNG.")
+@click.option("--seed", default=0, show_default=True, help="Seed of the noise.")
+def simulate(
+    sharp: Path,
+    depth: Path,
+    unit: Unit,
+    depth_scale: float,
+    out: Path,
+    bank_file: Path | None,
+    full_well: float | None,
+    read_noise: float,
+    bayer: bool,
+    bits: int,
+    seed: int,
+) -> None:
+    """Photograph a scene, given as SHARP image and DEPTH map, through the phase mask.
+
+    DEPTH may be .dpt, .npy, .exr, .tif or a 16-bit PNG. Depths beyond the camera's range are clipped to it.
+    """
+    if out.suffix.lower() != ".png":
+        raise InputError(f"{out}: the capture is written as PNG; choose a name that ends in .png")
+    sensor = Sensor(full_well, read_noise, bayer, bits)
+    image, values = read_image(sharp), read_depth(depth, unit, depth_scale)
+    if image.shape[1:] != values.shape:
+        raise InputError(
+            f"{depth}: is {values.shape[::-1]} pixels, {sharp} {image.shape[:0:-1]}; they must be the same"
+        )
+    bank = PsfBank.load(bank_file) if bank_file else PsfBank.synthesise(psi=psi_planes(step=SIMULATION_STEP))
+    light = simulate_capture(image, psi_of_map(values, unit, bank.lens), bank)
+    write_image(out, sensor.expose(light, seed), bits)
+    click.echo(f"{out}: {image.shape[2]}x{image.shape[1]} pixels, {bits} bits")
+
+
+@cli.command("solve")
+@click.argument("coded", type=existing)
+@click.option("--out", type=existing, required=True, help="Folder for the results.")
+@click.option("--psf", "bank_file", type=existing, help="PSF bank of the camera. Default: the published camera's.")
+@click.option("--preset", type=click.Choice(sorted(PRESETS)), default="fast", show_default=True)
+@click.option("--generator", type=click.Choice(sorted(GENERATORS)), default="dip", show_default=True)
+@click.option("--iterations", type=click.IntRange(1), help="Stop after so many. Default: the preset's.")
+@click.option("--max-seconds", type=click.FloatRange(0, min_open=True), help="Stop after so much computing time.")
+@click.option("--seed", default=0, show_default=True, help="Seed of the generator.")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or mps.")
+@click.option("--threads", type=click.IntRange(1), help="CPU threads. Default: all cores.")
+@click.option("--quiet", is_flag=True, help="No progress bar.")
+def solve_command(
+    coded: Path,
+    out: Path,
+    bank_file: Path | None,
+    preset: str,
+    generator: str,
+    iterations: int | None,
+    max_seconds: float | None,
+    seed: int,
+    device: str,
+    threads: int | None,
+    quiet: bool,
+) -> None:
+    """Recover the all-in-focus image and depth of the photograph CODED.
+
+    Writes all_in_focus.png, depth.npy (metres), psi.npy (radians), preview.png and report.json to the folder. A solve
+    that was interrupted, or that ran out of --max-seconds, goes on from where it was when the same command is given.
+    """
+    if out.exists() and not out.is_dir():
+        raise InputError(f"{out}: is not a folder; give --out a folder for the results")
+    capture = read_image(coded)
+    bank = (PsfBank.load(bank_file) if bank_file else PsfBank.synthesise()).integer_planes()
+    changes = {"generator": generator, "seed": seed, **({"iterations": iterations} if iterations else {})}
+    settings = dataclasses.replace(PRESETS[preset], **changes)  # type: ignore[arg-type]
+    if threads:
+        torch.set_num_threads(threads)
+    checkpoint = out / "checkpoint.pt"
+    if not checkpoint.exists() and _solved_already(out, fingerprint(capture, bank, settings)):
+        click.echo(f"{out}: already solved with these settings; delete {out / 'report.json'} to solve again")
+        return
+    solution = solve(
+        capture,
+        bank,
+        settings,
+        device=device,
+        max_seconds=max_seconds,
+        checkpoint=checkpoint,
+        progress=not quiet,
+    )
+    write_solution(out, capture, solution)
+    report = solution.report
+    if report["stopped_by"] != "max_seconds":
+        checkpoint.unlink(missing_ok=True)
+    click.echo(
+        f"{out}: {report['iterations']} iterations in {report['seconds']:.0f} s, "
+        f"data fit {report['data_fit_db']:.1f} dB, stopped by {report['stopped_by']}; look at {out / 'preview.png'}"
+    )
+
+
+def _solved_already(out: Path, identity: str) -> bool:
+    report = out / "report.json"
+    if not report.is_file():
+        return False
+    try:
+        return json.loads(report.read_text(encoding="utf-8")).get("fingerprint") == identity
+    except (ValueError, AttributeError):
+        return False
+
+
+@cli.command()
+@click.argument("directory", type=existing)
+@click.option("--sharp", type=existing, required=True, help="True sharp image.")
+@click.option("--depth", type=existing, required=True, help="True depth map.")
+@unit_option
+@scale_option
+def evaluate(directory: Path, sharp: Path, depth: Path, unit: Unit, depth_scale: float) -> None:
+    """Compare a result folder (of dpcip solve) with the truth; prints a table and writes metrics.json there.
+
+    Depth errors are in true metres, over all pixels and over those inside the camera's range. Rows "as released" are
+    what the paper's released code prints, for comparison with the paper's tables.
+    """
+    report = _read_report(directory)
+    lens = Lens(**report["psf_bank"]["lens"])
+    psi_range = tuple(report["psf_bank"]["psi_range"])
+    estimate, truth = read_image(directory / "all_in_focus.png"), read_image(sharp)
+    psi = read_depth(directory / "psi.npy", "psi")
+    psi_true = psi_of_map(read_depth(depth, unit, depth_scale), unit, lens)
+    for file, shape in ((sharp, truth.shape[1:]), (depth, psi_true.shape), (directory / "psi.npy", psi.shape)):
+        if shape != estimate.shape[1:]:
+            size = f"{estimate.shape[2]}x{estimate.shape[1]}"
+            raise InputError(f"{file}: is {shape[1]}x{shape[0]} pixels, the result {size}; they must be the same")
+    metrics = {**image_metrics(estimate, truth), **depth_metrics(psi, psi_true, lens, psi_range)}
+    width = max(map(len, metrics))
+    for name, value in metrics.items():
+        click.echo(f"{name:<{width}}  {value:8.4f}")
+    write_json(directory / "metrics.json", dict(metrics))
+
+
+def _read_report(directory: Path) -> dict:
+    path = directory / "report.json"
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; give a folder that 'dpcip solve' wrote")
+    try:
+        report = json.loads(path.read_text(encoding="utf-8"))
+        if {"lens", "psi_range"} <= set(report["psf_bank"]):
+            return report
+    except (ValueError, TypeError, KeyError):
+        pass
+    raise InputError(f"{path}: is not a report of 'dpcip solve'; solve again")
+
+
+def main() -> None:
+    """Entry point: every foreseeable fault ends in one line and a non-zero exit."""
+    logging.basicConfig(format="%(message)s", level=logging.INFO)
+    try:
+        sys.exit(cli.main(prog_name="dpcip", standalone_mode=False))
+    except InputError as error:
+        message, code = str(error), 2
+    except click.Abort:
+        message, code = "interrupted; the same command goes on from where it was", 130
+    except click.ClickException as error:
+        context = getattr(error, "ctx", None)
+        hint = f" (see '{context.command_path} --help')" if context else ""
+        message, code = error.format_message() + hint, 2
+    except OSError as error:
+        message, code = (
+            f"{error.filename or 'file system'}: {error.strerror or error}; check the path and free space",
+            1,
+        )
+    click.echo(f"dpcip: {' '.join(message.split())}", err=True)
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

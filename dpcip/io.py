@@ -1,0 +1,191 @@
+"""Reading and writing images and depth maps, each fault told in one line."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal
+
+import cv2
+import numpy as np
+import OpenEXR
+import tifffile
+from PIL import Image
+
+from dpcip.errors import InputError
+from dpcip.optics import Lens
+
+Unit = Literal["m", "psi"]
+
+DPT_TAG = 202021.25  # first float32 of a .dpt file (the MPI-Sintel depth format)
+MIN_SIDE_PX = 64  # the generator halves an image five times and needs two pixels left
+MILLIMETRE = 0.001  # m per level of an integer depth image, unless told otherwise
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yields a temporary path beside `path` and renames it to `path` on success: a kill leaves no half file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
+    try:
+        yield temporary
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _existing(path: Path, what: str) -> Path:
+    if not path.exists():
+        raise InputError(f"{path}: no such file; give the path of {what}")
+    if not path.is_file():
+        raise InputError(f"{path}: is not a file; give the path of {what}")
+    return path
+
+
+def _pixels(path: Path) -> np.ndarray:
+    """The stored samples of a PNG, JPEG, TIFF or other image, bit depth and channel count as in the file, RGB order."""
+    try:
+        if path.suffix.lower() in (".tif", ".tiff"):
+            return tifffile.imread(path)
+        with Image.open(path) as image:  # Pillow notices a truncated file; OpenCV keeps 16 bits
+            image.load()
+        pixels = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    except Exception as error:  # each decoder has its own exceptions
+        raise InputError(f"{path}: cannot be read as an image ({_one_line(error)}); export it again") from error
+    if pixels is None:
+        raise InputError(f"{path}: cannot be read as an image; save it as PNG or TIFF")
+    return pixels if pixels.ndim == 2 else pixels[..., [2, 1, 0, *range(3, pixels.shape[2])]]
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def read_image(path: Path) -> np.ndarray:
+    """An RGB image: float32 [3, H, W] in [0, 1] from 8 or 16-bit integers, or from floats already in [0, 1].
+
+    Raises InputError for anything else: alpha or missing channels, NaN, values out of range, a side under 64 pixels.
+    """
+    pixels = _pixels(_existing(path, "an RGB photograph"))
+    if pixels.ndim != 3 or pixels.shape[2] != 3:
+        raise InputError(f"{path}: {_describe_channels(pixels)}; save it as plain RGB without alpha")
+    if pixels.dtype in (np.uint8, np.uint16):
+        image = pixels.astype(np.float32) / np.float32(np.iinfo(pixels.dtype).max)
+    elif np.issubdtype(pixels.dtype, np.floating):
+        image = pixels.astype(np.float32)
+    else:
+        raise InputError(f"{path}: samples are {pixels.dtype}; save 8 or 16-bit integers, or floats in [0, 1]")
+    if not np.isfinite(image).all():
+        raise InputError(f"{path}: contains NaN or infinity; fill those pixels first")
+    if image.min() < 0 or image.max() > 1:
+        raise InputError(f"{path}: values run from {image.min():.3g} to {image.max():.3g}; scale them to [0, 1]")
+    check_size(image.shape[:2], str(path))
+    return np.ascontiguousarray(image.transpose(2, 0, 1))
+
+
+def _describe_channels(pixels: np.ndarray) -> str:
+    if pixels.ndim == 2:
+        return "is a grey image with one channel"
+    if pixels.ndim == 3:
+        return f"has {pixels.shape[2]} channels" + (" (an alpha channel?)" if pixels.shape[2] in (2, 4) else "")
+    return f"has shape {pixels.shape}"
+
+
+def check_size(shape: tuple[int, ...], name: str) -> None:
+    """Raises InputError if an image of `shape` (H, W) is too small for the generator."""
+    if min(shape) < MIN_SIDE_PX:
+        raise InputError(f"{name}: is {shape[1]}x{shape[0]} pixels; both sides must be at least {MIN_SIDE_PX}")
+
+
+def write_image(path: Path, image: np.ndarray, bits: int = 8) -> None:
+    """Writes float [3, H, W] in [0, 1] as an RGB PNG of 8 bits, or of 16 if `bits` > 8."""
+    dtype = np.uint8 if bits <= 8 else np.uint16
+    levels = np.iinfo(dtype).max
+    pixels = np.round(np.clip(image, 0, 1).transpose(1, 2, 0) * levels).astype(dtype)
+    with replacing(path.with_suffix(".png")) as temporary:
+        if not cv2.imwrite(str(temporary), pixels[..., ::-1]):
+            raise InputError(f"{path}: cannot be written; check the folder and the free space")
+
+
+def read_depth(path: Path, unit: Unit, metres_per_level: float = MILLIMETRE) -> np.ndarray:
+    """A depth or defocus map: float64 [H, W], in metres (unit "m") or psi (unit "psi"), as the file holds it.
+
+    Formats: .dpt (float32), .npy, .exr (channel Z, V, Y or the only one), .tif, and 16-bit PNG, whose integer levels
+    are millimetres unless `metres_per_level` says otherwise. Metres may be +inf (sky), psi must be finite.
+    """
+    _existing(path, "a depth map")
+    suffix = path.suffix.lower()
+    readers = {".dpt": _read_dpt, ".npy": _read_npy, ".exr": _read_exr}
+    values = readers[suffix](path) if suffix in readers else _pixels(path)
+    if values.ndim == 3 and values.shape[2] == 1:
+        values = values[..., 0]
+    if values.ndim != 2:
+        raise InputError(f"{path}: {_describe_channels(values)}; a depth map has one")
+    if values.dtype == np.uint8 or not (np.issubdtype(values.dtype, np.floating) or values.dtype == np.uint16):
+        raise InputError(f"{path}: depth samples are {values.dtype}; use floats or 16-bit integers")
+    if values.dtype == np.uint16:
+        if unit == "psi":
+            raise InputError(f"{path}: psi has a sign and cannot be held in unsigned integers; use .npy, .tif or .dpt")
+        values = values * metres_per_level
+    values = values.astype(np.float64)
+    _check_depth(values, unit, path)
+    return values
+
+
+def _check_depth(values: np.ndarray, unit: Unit, path: Path) -> None:
+    if np.isnan(values).any():
+        raise InputError(f"{path}: {np.isnan(values).mean():.1%} of the depth map is NaN; fill or crop those pixels")
+    if unit == "m" and values.min() <= 0:
+        raise InputError(f"{path}: depths go down to {values.min():.4g} m; they must be positive (is the unit psi?)")
+    if unit == "psi" and not np.isfinite(values).all():
+        raise InputError(f"{path}: psi contains infinity; clip it to the camera's range")
+
+
+def _read_dpt(path: Path) -> np.ndarray:
+    raw = path.read_bytes()
+    if len(raw) < 12 or np.frombuffer(raw, "<f4", 1)[0] != np.float32(DPT_TAG):
+        raise InputError(f"{path}: is not a .dpt file (its first number must be {DPT_TAG}); export it again")
+    width, height = (int(n) for n in np.frombuffer(raw, "<i4", 2, offset=4))
+    if width <= 0 or height <= 0 or len(raw) != 12 + 4 * width * height:
+        raise InputError(f"{path}: {len(raw)} bytes do not hold {width}x{height} float32 values; copy the file again")
+    return np.frombuffer(raw, "<f4", offset=12).reshape(height, width)
+
+
+def write_dpt(path: Path, values: np.ndarray) -> None:
+    """Writes [H, W] as a .dpt file (float32, the MPI-Sintel depth layout)."""
+    height, width = values.shape
+    header = np.float32(DPT_TAG).tobytes() + np.array([width, height], "<i4").tobytes()
+    with replacing(path) as temporary:
+        temporary.write_bytes(header + values.astype("<f4").tobytes())
+
+
+def _read_npy(path: Path) -> np.ndarray:
+    try:
+        return np.load(path, allow_pickle=False)
+    except (ValueError, EOFError, OSError) as error:
+        raise InputError(f"{path}: cannot be read as .npy ({_one_line(error)}); save it with numpy.save") from error
+
+
+def _read_exr(path: Path) -> np.ndarray:
+    try:
+        with OpenEXR.File(str(path), separate_channels=True) as file:
+            channels = {name: channel.pixels for name, channel in file.channels().items()}
+    except Exception as error:  # the binding raises bare exceptions
+        raise InputError(f"{path}: cannot be read as OpenEXR ({_one_line(error)}); export it again") from error
+    for name in ("Z", "V", "Y", *(channels if len(channels) == 1 else ())):
+        if name in channels:
+            return np.asarray(channels[name], dtype=np.float32)
+    raise InputError(f"{path}: has channels {', '.join(sorted(channels))}; name the depth channel Z")
+
+
+def write_npy(path: Path, values: np.ndarray) -> None:
+    """Writes an array as .npy."""
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        np.save(file, values)
+
+
+def psi_of_map(values: np.ndarray, unit: Unit, lens: Lens) -> np.ndarray:
+    """Defocus psi of a map in either unit, unclipped."""
+    return lens.psi_from_depth(values) if unit == "m" else values

@@ -1,0 +1,70 @@
+"""What this machine is and can do: device, fast arithmetic, versions, memory."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from importlib.metadata import version
+
+import psutil
+import torch
+
+from dpcip import __version__
+from dpcip.errors import InputError
+
+REPORTED_PACKAGES = ("torch", "numpy", "scipy", "scikit-image")
+
+
+def pick_device(name: str = "auto") -> torch.device:
+    """The device to compute on: CUDA if there is one, else Apple's MPS, else the CPU; or the one named."""
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if name not in available:
+        raise InputError(f"device '{name}' is unknown; choose from auto, {', '.join(available)}")
+    if not available[name]:
+        raise InputError(f"device '{name}' is not available on this machine; use --device auto")
+    return torch.device(name)
+
+
+def has_fast_bfloat16(device: torch.device) -> bool:
+    """Whether bfloat16 convolutions are quicker than float32 ones: on a CPU that needs AMX or AVX512-BF16."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported()
+    if device.type == "cpu":
+        return bool(torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported())
+    return False
+
+
+def describe(device: torch.device) -> dict[str, object]:
+    """Versions and hardware, to be stored with every result."""
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or platform.machine()
+    return {
+        "device": device.type,
+        "device_name": name,
+        "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "platform": platform.platform(terse=True),
+        "python": platform.python_version(),
+        "dpcip": __version__,
+        **{package: version(package) for package in REPORTED_PACKAGES},
+    }
+
+
+def available_gib() -> float:
+    """Memory that can still be taken, in GiB."""
+    return psutil.virtual_memory().available / 2**30
+
+
+def peak_gib() -> float:
+    """Largest memory that this process has held so far, in GiB (on the CPU side)."""
+    if sys.platform == "win32":
+        return psutil.Process().memory_info().peak_wset / 2**30
+    import resource  # not there on Windows
+
+    unit = 1 if sys.platform == "darwin" else 1024  # bytes on macOS, KiB on Linux
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**30

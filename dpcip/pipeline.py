@@ -1,0 +1,130 @@
+"""The pipeline's steps, called by DVC: run a notebook with its parameters, extract a notebook's source."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import papermill
+import yaml
+from nbconvert import PythonExporter
+
+from dpcip.errors import InputError
+from dpcip.io import replacing
+from dpcip.runner import PROGRESS_FILE
+
+TOP = Path(__file__).resolve().parent.parent
+NOTEBOOKS = TOP / "notebooks"
+RESULTS = TOP / "results"
+PROGRESS_POLL_SECONDS = 2.0
+
+
+def notebook_parameters(name: str, params: dict[str, Any], scale: str | None = None) -> dict[str, Any]:
+    """The parameters of notebook `name` at a scale (params.yaml's own unless given), checked against its cell.
+
+    params.yaml holds a section a notebook, in it a section a scale. Raises InputError for a scale or parameter that
+    does not exist: papermill would only warn and run with the default.
+    """
+    scale = scale or params["scale"]
+    section = params.get(name, {})
+    if scale not in section:
+        raise InputError(f"params.yaml: {name} has no scale '{scale}'; choose from {', '.join(section) or 'none'}")
+    values = {"scale": scale, "seed": params["seed"], "results": "../results", **(section[scale] or {})}
+    known = papermill.inspect_notebook(str(NOTEBOOKS / f"{name}.ipynb"))
+    unknown = sorted(set(values) - set(known))
+    if unknown:
+        raise InputError(
+            f"params.yaml: {name} has no parameter '{unknown[0]}'; its notebook knows {', '.join(sorted(known))}"
+        )
+    return values
+
+
+def read_params(path: Path = TOP / "params.yaml") -> dict[str, Any]:
+    """params.yaml as a dictionary."""
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError) as error:
+        raise InputError(f"{path}: cannot be read ({' '.join(str(error).split())})") from error
+    missing = {"scale", "seed"} - set(values)
+    if missing:
+        raise InputError(f"{path}: has no entry '{sorted(missing)[0]}'")
+    return values
+
+
+def extract(name: str) -> None:
+    """Writes the notebook's text and code, without outputs and counters, to results/code/NAME.py.
+
+    The notebook's stage depends on this file, so that running a notebook by hand, which changes its stored outputs,
+    does not make the stage stale.
+    """
+    notebook = nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4)
+    exporter = PythonExporter()
+    exporter.exclude_input_prompt = True
+    source, _ = exporter.from_notebook_node(notebook)
+    with replacing(RESULTS / "code" / f"{name}.py") as temporary:
+        temporary.write_text(source, encoding="utf-8")
+
+
+def run(name: str) -> None:
+    """Executes the notebook with its parameters and stores it under results/notebooks."""
+    values = notebook_parameters(name, read_params())
+    progress = TOP / ".work" / "progress" / f"{name}.log"
+    progress.parent.mkdir(parents=True, exist_ok=True)
+    progress.write_text("")
+    os.environ[PROGRESS_FILE] = str(progress)
+    finished = threading.Event()
+    reporter = threading.Thread(target=_report_progress, args=(progress, finished), daemon=True)
+    reporter.start()
+    try:
+        with replacing(RESULTS / "notebooks" / f"{name}.ipynb") as temporary:
+            papermill.execute_notebook(
+                str(NOTEBOOKS / f"{name}.ipynb"),
+                str(temporary),
+                parameters=values,
+                cwd=str(NOTEBOOKS),
+                kernel_name="python3",
+                progress_bar=False,
+            )
+    finally:
+        finished.set()
+        reporter.join()
+
+
+def _report_progress(path: Path, finished: threading.Event) -> None:
+    """Repeats the newest line of the solver's progress bar on standard error: a kernel has no terminal of its own."""
+    shown, is_terminal = "", sys.stderr.isatty()
+    last_print = 0.0
+    while not finished.wait(PROGRESS_POLL_SECONDS):
+        line = path.read_text(encoding="utf-8").replace("\n", "\r").rstrip("\r").rsplit("\r", 1)[-1]
+        due = is_terminal or time.monotonic() - last_print > 30
+        if line != shown and due:
+            print(f"\r{line}" if is_terminal else line, end="" if is_terminal else "\n", file=sys.stderr, flush=True)
+            shown, last_print = line, time.monotonic()
+    if shown and is_terminal:
+        print(file=sys.stderr)
+
+
+def main() -> None:
+    """`python -m dpcip.pipeline run|extract NAME`."""
+    logging.basicConfig(format="%(message)s", level=logging.WARNING)
+    actions = {"run": run, "extract": extract}
+    if len(sys.argv) != 3 or sys.argv[1] not in actions:
+        sys.exit("usage: python -m dpcip.pipeline run|extract NOTEBOOK")
+    try:
+        actions[sys.argv[1]](sys.argv[2])
+    except InputError as error:
+        sys.exit(f"dpcip.pipeline: {error}")
+    except papermill.PapermillExecutionError as error:
+        sys.exit(
+            f"dpcip.pipeline: notebook {sys.argv[2]} failed in cell {error.exec_count}: {error.ename}: {error.evalue}"
+        )
+
+
+if __name__ == "__main__":
+    main()

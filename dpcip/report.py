@@ -1,0 +1,124 @@
+"""What people look at: the preview of a solve, pictures of PSFs, and tables as CSV and Markdown."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from dpcip.io import replacing, write_image, write_npy
+from dpcip.psf import PsfBank
+
+if TYPE_CHECKING:
+    from dpcip.runner import Solution
+
+DEPTH_COLOURS = "viridis_r"  # near is bright
+PREVIEW_DPI = 110
+
+
+def show_image(axes: Axes, image: np.ndarray, title: str = "") -> None:
+    """Draws [3, H, W] in [0, 1] (or one channel, grey) without ticks."""
+    axes.imshow(np.clip(image.transpose(1, 2, 0), 0, 1).squeeze(), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+    axes.set_title(title)
+    axes.set_axis_off()
+
+
+def show_map(
+    axes: Axes, values: np.ndarray, title: str, label: str, cmap: str, limits: tuple[float, float] | None = None
+) -> None:
+    """Draws [H, W] with a colour bar that `label` names, over `limits` or the values' own range."""
+    low, high = limits or (float(np.nanmin(values)), float(np.nanmax(values)))
+    picture = axes.imshow(values, cmap=cmap, vmin=low, vmax=high, interpolation="nearest")
+    axes.set_title(title)
+    axes.set_axis_off()
+    figure = axes.get_figure()
+    assert figure is not None
+    figure.colorbar(picture, ax=axes, label=label, fraction=0.046 * values.shape[0] / values.shape[1], pad=0.02)
+
+
+def show_depth(
+    axes: Axes, depth_m: np.ndarray, title: str = "depth", limits: tuple[float, float] | None = None
+) -> None:
+    """Draws a depth map with its scale in metres."""
+    show_map(axes, depth_m, title, "depth (m)", DEPTH_COLOURS, limits)
+
+
+def show_residual(axes: Axes, residual: np.ndarray, title: str) -> None:
+    """Draws a signed residual [C, H, W], averaged over channels, in grey levels of 255 and symmetric about zero."""
+    levels = 255 * residual.mean(axis=0)
+    bound = max(float(np.quantile(np.abs(levels), 0.995)), 0.5)
+    show_map(axes, levels, title, "grey levels (of 255)", "RdBu", (-bound, bound))
+
+
+def preview(capture: np.ndarray, solution: Solution) -> Figure:
+    """Four pictures: capture, all-in-focus image, depth in metres, residual."""
+    height, width = solution.psi.shape
+    figure = Figure(figsize=(11, 0.8 + 10 * height / width), dpi=PREVIEW_DPI, layout="constrained")
+    axes = figure.subplots(2, 2)
+    show_image(axes[0, 0], capture, "capture")
+    show_image(axes[0, 1], solution.sharp, "all-in-focus")
+    show_depth(axes[1, 0], solution.depth_m)
+    fit_db = solution.report["data_fit_db"]
+    show_residual(axes[1, 1], solution.coded - capture, f"residual: model minus capture ({fit_db:.1f} dB)")
+    return figure
+
+
+def psf_sheet(bank: PsfBank, psi: list[float] | None = None) -> Figure:
+    """The PSFs of a bank, a row a channel, a column a plane (all, or those nearest `psi`); square root of intensity."""
+    indices = range(len(bank.psi)) if psi is None else [int(np.abs(bank.psi - p).argmin()) for p in psi]
+    figure = Figure(figsize=(1.1 * len(indices) + 0.6, 1.15 * bank.n_channels + 0.4), layout="constrained")
+    axes = figure.subplots(bank.n_channels, len(indices), squeeze=False)
+    names = "RGB" if bank.n_channels == 3 else [str(c) for c in range(bank.n_channels)]
+    for column, index in enumerate(indices):
+        for channel in range(bank.n_channels):
+            ax = axes[channel, column]
+            ax.imshow(np.sqrt(bank.psf[index, channel].numpy()), cmap="magma")
+            ax.set(xticks=[], yticks=[])
+            if column == 0:
+                ax.set_ylabel(names[channel], rotation=0, labelpad=10, va="center")
+            if channel == 0:
+                ax.set_title(f"ψ = {bank.psi[index]:g}", fontsize=9)
+    return figure
+
+
+def save_figure(path: Path, figure: Figure) -> None:
+    """Writes a figure as PNG; the bytes depend on the picture alone."""
+    with replacing(path) as temporary:
+        figure.savefig(temporary, dpi=PREVIEW_DPI, metadata={"Software": None})
+
+
+def energy_table(bank: PsfBank, psi: float, boxes: tuple[int, ...]) -> pd.DataFrame:
+    """Energy in centred boxes at the plane nearest to `psi`, in percent: a row a box, a column a channel (Table 3)."""
+    plane = int(np.abs(bank.psi - psi).argmin())
+    names = list("RGB") if bank.n_channels == 3 else [f"channel {c}" for c in range(bank.n_channels)]
+    rows = [100 * bank.energy(box)[plane] for box in boxes]
+    return pd.DataFrame(rows, columns=names, index=pd.Index(boxes, name="box"))
+
+
+def write_table(path: Path, table: pd.DataFrame, caption: str) -> None:
+    """Writes `path`.csv, and `path`.md with the caption above the table."""
+    with replacing(path.with_suffix(".csv")) as temporary:
+        table.to_csv(temporary, index=False, float_format="%.6g")
+    with replacing(path.with_suffix(".md")) as temporary:
+        markdown = table.to_markdown(index=False, floatfmt=".4g")
+        temporary.write_text(f"{caption}\n\n{markdown}\n", encoding="utf-8")
+
+
+def write_json(path: Path, values: dict[str, object]) -> None:
+    """Writes a dictionary as indented JSON."""
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+
+
+def write_solution(directory: Path, capture: np.ndarray, solution: Solution) -> None:
+    """Writes all_in_focus.png, depth.npy (metres), psi.npy, preview.png and, last, report.json."""
+    write_image(directory / "all_in_focus.png", solution.sharp)
+    write_npy(directory / "depth.npy", solution.depth_m)
+    write_npy(directory / "psi.npy", solution.psi)
+    save_figure(directory / "preview.png", preview(capture, solution))
+    write_json(directory / "report.json", solution.report)

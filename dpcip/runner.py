@@ -1,0 +1,238 @@
+"""Runs a solve: estimate of its cost, progress, checkpoints that survive a kill, stop rules, and the report."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TextIO
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from dpcip.cost import estimate_cost
+from dpcip.errors import InputError
+from dpcip.io import check_size, replacing
+from dpcip.machine import available_gib, describe, peak_gib, pick_device
+from dpcip.psf import PsfBank
+from dpcip.solver import Diverged, Settings, Stepper
+
+CHECKPOINT_SECONDS = 20  # at most so much work is lost to a kill
+CONVERGED_GAIN = 0.02  # relative gain in the loss over the window below which a solve has converged
+SOLVING_MODULES = ("camera.py", "generators.py", "losses.py", "solver.py")  # code that a solve's numbers depend on
+PROGRESS_FILE = "DPCIP_PROGRESS"  # environment variable: where the progress bar goes instead of standard error
+
+log = logging.getLogger("dpcip")
+
+
+@dataclass(frozen=True)
+class Solution:
+    """The result of a solve.
+
+    sharp: all-in-focus image, float32 [C, H, W] in [0, 1]. psi: float32 [H, W], rad. depth_m: float32 [H, W], metres.
+    coded: what the camera model makes of them, float32 [C, H, W]; its difference from the capture is the residual.
+    fits_db: data fit of each iteration, -10 log10 of the mean squared residual.
+    report: settings, machine, time, memory, data fit and why it stopped, ready for JSON.
+    """
+
+    sharp: np.ndarray
+    psi: np.ndarray
+    depth_m: np.ndarray
+    coded: np.ndarray
+    fits_db: np.ndarray
+    report: dict[str, object]
+
+
+def fingerprint(capture: np.ndarray, bank: PsfBank, settings: Settings) -> str:
+    """Hash of everything that determines a solve's numbers on one machine, the solver's own code included."""
+    digest = hashlib.sha256(torch.__version__.encode())
+    for module in SOLVING_MODULES:
+        digest.update(Path(__file__).with_name(module).read_bytes())
+    for array in (capture, bank.psf.numpy(), bank.psi):
+        digest.update(f"{array.shape}{array.dtype}".encode() + np.ascontiguousarray(array).tobytes())
+    digest.update(json.dumps([asdict(settings), asdict(bank.lens)], sort_keys=True).encode())
+    return digest.hexdigest()
+
+
+def check_capture(capture: np.ndarray, bank: PsfBank, name: str = "capture") -> None:
+    """Raises InputError unless the capture can be solved with the bank."""
+    if capture.ndim != 3 or len(capture) != bank.n_channels:
+        raise InputError(f"{name}: has shape {capture.shape}, {bank.source} has {bank.n_channels} channels; match them")
+    check_size(capture.shape[1:], name)
+    if not np.isfinite(capture).all() or capture.min() < 0 or capture.max() > 1:
+        raise InputError(f"{name}: values must be finite and in [0, 1]; scale the image")
+    if np.ptp(capture) < 1 / 255:
+        raise InputError(f"{name}: every pixel is {capture.flat[0]:.3f}; there is nothing in it to solve")
+
+
+def converged(losses: list[float], window: int | None) -> bool:
+    """Whether the smallest loss of the last `window` iterations is hardly below that of all before."""
+    if window is None or len(losses) < 2 * window:
+        return False
+    return min(losses[-window:]) > (1 - CONVERGED_GAIN) * min(losses[:-window])
+
+
+def solve(
+    capture: np.ndarray,
+    bank: PsfBank,
+    settings: Settings,
+    *,
+    device: str = "auto",
+    max_seconds: float | None = None,
+    checkpoint: Path | None = None,
+    progress: bool = True,
+    on_step: Callable[[Stepper, float], None] | None = None,
+) -> Solution:
+    """All-in-focus image and depth from one capture (paper, section 3).
+
+    capture: [C, H, W] in [0, 1]. max_seconds: time budget, counted over all resumed parts. checkpoint: file that the
+    state is saved to every 20 seconds and resumed from if it exists; removing it when the result is safe is the
+    caller's part. on_step(stepper, seconds) is called after each iteration. Raises InputError for unusable input or
+    a checkpoint of another solve.
+    """
+    check_capture(capture, bank)
+    stepper = Stepper(torch.as_tensor(capture, dtype=torch.float32), bank, settings, pick_device(device))
+    identity = fingerprint(capture, bank, settings)
+    seconds = _resume(stepper, checkpoint, identity) if checkpoint else 0.0
+    if progress and seconds == 0:
+        _announce(stepper, bank, max_seconds)
+    begin = last_save = time.monotonic()
+    earlier, reason = seconds, ""
+    with _progress_stream() as stream, _bar(stepper, progress, stream) as bar:
+        try:
+            while not (reason := _stop_reason(stepper, seconds, max_seconds)):
+                reason = _try_step(stepper)
+                seconds = earlier + time.monotonic() - begin
+                if reason:
+                    break
+                if stepper.fits_db:  # none while the very first steps are rolled back
+                    bar.set_postfix_str(f"data fit {stepper.fits_db[-1]:.1f} dB", refresh=False)
+                bar.update(stepper.iteration - bar.n)
+                if on_step:
+                    on_step(stepper, seconds)
+                if checkpoint and time.monotonic() - last_save > CHECKPOINT_SECONDS:
+                    _save(stepper, checkpoint, identity, seconds)
+                    last_save = time.monotonic()
+        finally:  # also on Ctrl-C: nothing is lost
+            if checkpoint and stepper.iteration:
+                _save(stepper, checkpoint, identity, seconds)
+    return _solution(stepper, bank, identity, seconds, reason)
+
+
+def _try_step(stepper: Stepper) -> str:
+    try:
+        stepper.step()
+    except Diverged as error:
+        return f"diverged: {error}"
+    return ""
+
+
+def _stop_reason(stepper: Stepper, seconds: float, max_seconds: float | None) -> str:
+    """Why to stop now, or an empty string."""
+    settings = stepper.settings
+    if stepper.iteration >= settings.iterations:
+        return "iterations"
+    if max_seconds is not None and seconds >= max_seconds and stepper.iteration:
+        return "max_seconds"
+    second_stage = stepper.losses[settings.l2_iterations :]
+    return "converged" if converged(second_stage, settings.convergence_window) else ""
+
+
+def _announce(stepper: Stepper, bank: PsfBank, max_seconds: float | None) -> None:
+    """Says what the solve will take, before it starts."""
+    settings = stepper.settings
+    cost = estimate_cost(stepper.capture.shape, bank, settings, stepper.device)
+    seconds = min(cost.seconds, max_seconds or np.inf)
+    height, width = stepper.capture.shape[1:]
+    log.info(
+        f"{width}x{height} pixels, {settings.iterations} iterations on {stepper.device.type}: "
+        f"about {seconds / 60:.1f} min and {cost.memory_gib:.1f} GiB"
+    )
+    if stepper.device.type == "cpu" and cost.memory_gib > available_gib():
+        log.warning(f"only {available_gib():.1f} GiB of memory are free: crop or shrink the photograph if it fails")
+
+
+@contextmanager
+def _progress_stream() -> Iterator[TextIO]:
+    """Where the progress bar is written: standard error, or the file that PROGRESS_FILE names."""
+    path = os.environ.get(PROGRESS_FILE)
+    if not path:
+        yield sys.stderr
+        return
+    with open(path, "a", encoding="utf-8") as stream:
+        yield stream
+
+
+def _bar(stepper: Stepper, progress: bool, stream: TextIO) -> tqdm:
+    return tqdm(
+        total=stepper.settings.iterations,
+        initial=stepper.iteration,
+        desc="solve",
+        unit="it",
+        file=stream,
+        disable=not progress and not os.environ.get(PROGRESS_FILE),
+        mininterval=0.5,
+    )
+
+
+def _save(stepper: Stepper, path: Path, identity: str, seconds: float) -> None:
+    with replacing(path) as temporary:
+        torch.save({"identity": identity, "seconds": seconds, "stepper": stepper.state_dict()}, temporary)
+
+
+def _resume(stepper: Stepper, path: Path, identity: str) -> float:
+    """Loads the checkpoint if there is one; returns the seconds already spent."""
+    if not path.exists():
+        return 0.0
+    try:
+        state = torch.load(path, map_location=stepper.device, weights_only=True)
+    except Exception as error:  # torch raises several kinds for a damaged file
+        raise InputError(f"{path}: the checkpoint cannot be read; delete it to start anew") from error
+    if state.get("identity") != identity:
+        raise InputError(
+            f"{path}: belongs to a solve of other input, settings or code; delete it or choose another folder"
+        )
+    stepper.load_state_dict(state["stepper"])
+    log.info(f"resumed at iteration {stepper.iteration} of {stepper.settings.iterations}")
+    return float(state["seconds"])
+
+
+def _solution(stepper: Stepper, bank: PsfBank, identity: str, seconds: float, reason: str) -> Solution:
+    best = stepper.best
+    with torch.no_grad():
+        coded = stepper.camera(best.sharp, best.psi)
+        fit_db = -10 * torch.log10((coded - stepper.capture).square().mean().clamp_min(1e-12)).item()
+    psi = best.psi.cpu().numpy()
+    report: dict[str, object] = {
+        "settings": asdict(stepper.settings),
+        "seed": stepper.settings.seed,
+        "fingerprint": identity,
+        "image_size": [psi.shape[1], psi.shape[0]],
+        "psf_bank": {
+            "source": bank.source,
+            "planes": len(bank.psi),
+            "psi_range": bank.psi_range,
+            "taps": bank.size,
+            "lens": asdict(bank.lens),
+        },
+        "machine": describe(stepper.device),
+        "generator_precision": "bfloat16" if stepper.bfloat16 else "float32",
+        "stopped_by": reason,
+        "iterations": stepper.iteration,
+        "best_iteration": best.iteration,
+        "rollbacks": stepper.n_rollbacks,
+        "seconds": round(seconds, 2),
+        "peak_memory_gib": round(peak_gib(), 2),
+        "data_fit_db": round(fit_db, 3),
+    }
+    depth_m = bank.lens.depth_from_psi(psi)
+    fits_db = np.array(stepper.fits_db)
+    return Solution(best.sharp.cpu().numpy(), psi, depth_m, coded.cpu().numpy(), fits_db, report)

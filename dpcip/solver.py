@@ -1,0 +1,198 @@
+"""The solver's algorithm: settings, presets and the stepper that takes one optimisation step at a time."""
+
+from __future__ import annotations
+
+import copy
+import math
+import statistics
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from dpcip.camera import Convolution, InterpolatedDCM
+from dpcip.errors import InputError
+from dpcip.generators import make_generator
+from dpcip.losses import ssim
+from dpcip.machine import has_fast_bfloat16
+from dpcip.psf import PsfBank
+
+SNAPSHOT_EVERY = 50  # iterations between the states that a loss spike is rolled back to
+RECENT = 30  # losses that a new one is compared with
+MAX_ROLLBACKS = 10  # after so many the solve is given up and the best state returned
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that determines a solve besides the capture, the PSF bank and the machine."""
+
+    generator: str = "dip"
+    iterations: int = 5001
+    l2_iterations: int = 500  # mean squared error for so long, then 1 - SSIM
+    learning_rate: float = 0.01  # Adam
+    halve_rate_at: int | None = 4000  # iteration from which the learning rate is half
+    precision: Literal["float32", "auto"] = "float32"  # auto: bfloat16 in the generator where it is quicker
+    channels_last: bool = False
+    convolution: Convolution = "fft"
+    spike_factor: float = math.inf  # a loss above so many times the recent median is rolled back
+    convergence_window: int | None = None  # stop when the data fit gained nothing for so many iterations
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("iterations", "l2_iterations"):
+            if getattr(self, name) < (name == "iterations"):
+                raise InputError(f"settings: {name} is {getattr(self, name)}; it must be positive")
+        if not 0 < self.learning_rate < 1:
+            raise InputError(f"settings: learning_rate is {self.learning_rate}; it must lie between 0 and 1")
+
+
+# "paper" is the paper and its released code: 5001 iterations, float32. Its blurs go through the FFT, which gives the
+# same numbers as the released code's direct convolution (tests/test_camera.py) in a fraction of the time.
+PRESETS: dict[str, Settings] = {
+    "paper": Settings(),
+    "fast": Settings(
+        iterations=800,
+        l2_iterations=200,
+        halve_rate_at=None,
+        precision="auto",
+        channels_last=True,
+        spike_factor=5.0,
+        convergence_window=200,
+    ),
+}
+
+
+@dataclass
+class Estimate:
+    """What a solve has found: all-in-focus image [C, H, W] in [0, 1], defocus psi [H, W] in rad, and where."""
+
+    sharp: Tensor
+    psi: Tensor
+    iteration: int = -1
+    loss: float = math.inf
+
+
+class Diverged(RuntimeError):
+    """The loss kept spiking or turning NaN however often the solve was rolled back."""
+
+
+class Stepper:
+    """One solve's state and its step. It sees the capture and the optics, nothing else.
+
+    capture: float32 [C, H, W] in [0, 1]. Two steppers with equal arguments take equal steps, and `state_dict` carries
+    all that a step depends on, so that a solve resumed from it ends as if never interrupted.
+    """
+
+    def __init__(self, capture: Tensor, bank: PsfBank, settings: Settings, device: torch.device) -> None:
+        self.settings = settings
+        self.device = device
+        self.capture = capture.to(device)
+        size = (capture.shape[-2], capture.shape[-1])
+        generator = make_generator(settings.generator, size, bank.psi_range, len(capture), settings.seed)
+        memory_format = torch.channels_last if settings.channels_last else torch.contiguous_format
+        self.generator = generator.to(device=device, memory_format=memory_format)  # type: ignore[call-overload]
+        self.camera = InterpolatedDCM(bank, size, settings.convolution).to(device)
+        self.optimizer = torch.optim.Adam(self.generator.parameters(), lr=settings.learning_rate)
+        self.bfloat16 = settings.precision == "auto" and has_fast_bfloat16(device)
+        self.iteration = 0
+        self.rate_scale = 1.0  # halved at each rollback
+        self.n_rollbacks = 0
+        self.losses: list[float] = []
+        self.fits_db: list[float] = []
+        self.best = Estimate(torch.zeros_like(self.capture), torch.zeros_like(self.capture[0]))
+        self._snapshot: dict[str, object] = {}
+
+    @property
+    def stage_start(self) -> int:
+        """First iteration of the current loss: losses of the two stages cannot be compared."""
+        return 0 if self.iteration < self.settings.l2_iterations else self.settings.l2_iterations
+
+    def learning_rate(self) -> float:
+        """The rate of the coming step."""
+        halve_at = self.settings.halve_rate_at
+        halved = halve_at is not None and self.iteration >= halve_at
+        return self.settings.learning_rate * self.rate_scale * (0.5 if halved else 1.0)
+
+    def step(self) -> None:
+        """One iteration: generate, photograph, compare, keep the best, update the weights.
+
+        Raises Diverged when rolling back has not helped.
+        """
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16):
+            sharp, psi = self.generator()
+        coded = self.camera(sharp, psi)
+        squared_error = F.mse_loss(coded, self.capture)
+        loss = squared_error if self._in_l2() else 1 - ssim(coded, self.capture)
+        value = loss.item()
+        if not math.isfinite(value) or value > self._spike_level():
+            self._roll_back()
+            return
+        if self.iteration % SNAPSHOT_EVERY == 0:  # these weights have just shown a sound loss
+            self._snapshot = self._copy_of_state()
+        self._keep(Estimate(sharp.detach(), psi.detach(), self.iteration, value))
+        self.losses.append(value)
+        self.fits_db.append(-10 * math.log10(max(squared_error.item(), 1e-12)))
+        self._update(loss)
+        self.iteration += 1
+
+    def _in_l2(self) -> bool:
+        return self.iteration < self.settings.l2_iterations
+
+    def _update(self, loss: Tensor) -> None:
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.learning_rate()
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        self.optimizer.step()
+
+    def _keep(self, new: Estimate) -> None:
+        """Remembers the estimate with the smallest loss of the current stage."""
+        if self.best.iteration < self.stage_start or new.loss < self.best.loss:
+            self.best = new
+
+    def _spike_level(self) -> float:
+        recent = self.losses[max(self.stage_start, len(self.losses) - RECENT) :]
+        return self.settings.spike_factor * statistics.median(recent) if len(recent) >= RECENT // 3 else math.inf
+
+    def _roll_back(self) -> None:
+        self.n_rollbacks += 1
+        if self.n_rollbacks > MAX_ROLLBACKS or not self._snapshot:
+            raise Diverged(f"the loss spiked {self.n_rollbacks} times; lower the learning rate or check the PSF bank")
+        self._restore(self._snapshot)
+        self.rate_scale /= 2
+
+    def _copy_of_state(self) -> dict[str, object]:
+        state = {
+            "generator": self.generator.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "iteration": self.iteration,
+        }
+        return copy.deepcopy(state)
+
+    def _restore(self, state: dict) -> None:
+        self.generator.load_state_dict(state["generator"])
+        self.optimizer.load_state_dict(copy.deepcopy(state["optimizer"]))  # it keeps the tensors it is given
+        self.iteration = state["iteration"]
+        del self.losses[self.iteration :], self.fits_db[self.iteration :]
+
+    def state_dict(self) -> dict[str, object]:
+        """All that the coming steps depend on, as tensors and plain values."""
+        return {
+            **self._copy_of_state(),
+            "rate_scale": self.rate_scale,
+            "n_rollbacks": self.n_rollbacks,
+            "losses": list(self.losses),
+            "fits_db": list(self.fits_db),
+            "best": vars(self.best).copy(),
+            "snapshot": self._snapshot,
+        }
+
+    def load_state_dict(self, state: dict) -> None:
+        """Goes on from where `state_dict` was taken."""
+        self.losses, self.fits_db = list(state["losses"]), list(state["fits_db"])
+        self._restore(state)
+        self.rate_scale, self.n_rollbacks = state["rate_scale"], state["n_rollbacks"]
+        self.best = Estimate(**state["best"])
+        self._snapshot = state["snapshot"]

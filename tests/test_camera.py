@@ -1,0 +1,139 @@
+"""Both camera models: against each other, against their adjoints, against the published capture."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from dpcip.camera import Blur, InterpolatedDCM, nearest_plane, plane_weights, simulate
+from dpcip.errors import InputError
+from dpcip.io import read_depth, read_image
+from dpcip.psf import PsfBank
+from dpcip.sensor import Sensor
+
+SIZES = [(16, 16), (17, 23), (20, 33), (31, 18)]
+
+
+def psnr_db(x: np.ndarray, y: np.ndarray) -> float:
+    return -10 * np.log10(np.mean((x.astype(float) - y) ** 2))
+
+
+def random_scene(size: tuple[int, int], bank: PsfBank) -> tuple[torch.Tensor, torch.Tensor]:
+    low, high = bank.psi_range
+    sharp = torch.rand(bank.n_channels, *size, dtype=torch.float64)
+    return sharp, low + (high - low) * torch.rand(*size, dtype=torch.float64)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_fft_and_direct_convolution_agree(odd_bank: PsfBank, size: tuple[int, int]) -> None:
+    sharp, psi = random_scene(size, odd_bank)
+    fft, direct = (InterpolatedDCM(odd_bank, size, c)(sharp, psi) for c in ("fft", "direct"))
+    assert (fft - direct).abs().max() < 1e-9
+
+
+def test_fft_and_direct_agree_for_the_published_bank(bank: PsfBank) -> None:
+    double = PsfBank(bank.psf.double(), bank.psi)
+    sharp, psi = random_scene((50, 41), double)  # smaller than the kernel
+    fft, direct = (InterpolatedDCM(double, (50, 41), c)(sharp, psi) for c in ("fft", "direct"))
+    assert (fft - direct).abs().max() < 1e-9
+
+
+@pytest.mark.parametrize("convolution", ["fft", "direct"])
+@pytest.mark.parametrize("plane", [0, 2])
+def test_delta_in_psf_out(odd_bank: PsfBank, convolution: str, plane: int) -> None:
+    """The kernel comes out as it is: neither mirrored (it is asymmetric) nor shifted."""
+    delta = torch.zeros(2, 15, 18, dtype=torch.float64)
+    delta[:, 7, 9] = 1
+    psi = torch.full((15, 18), float(odd_bank.psi[plane]), dtype=torch.float64)
+    image = InterpolatedDCM(odd_bank, (15, 18), convolution)(delta, psi)
+    assert torch.allclose(image[:, 4:11, 6:13], odd_bank.psf[plane], atol=1e-12)
+    assert image.sum().item() == pytest.approx(2)
+
+
+def test_delta_in_psf_out_of_the_simulator(odd_bank: PsfBank) -> None:
+    delta = np.zeros((2, 15, 18))
+    delta[:, 7, 9] = 1
+    image = simulate(delta, np.full((15, 18), 0.0), odd_bank)
+    assert np.allclose(image[:, 4:11, 6:13], odd_bank.psf[2], atol=1e-12)
+
+
+@pytest.mark.parametrize("convolution", ["fft", "direct"])
+def test_gradients_in_image_and_psi(odd_bank: PsfBank, convolution: str) -> None:
+    sharp, psi = random_scene((8, 9), odd_bank)
+    camera = InterpolatedDCM(odd_bank, (8, 9), convolution)
+    assert torch.autograd.gradcheck(camera, (sharp.requires_grad_(), psi.requires_grad_()))
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_linear_in_the_image_and_vjp_is_the_adjoint(odd_bank: PsfBank, size: tuple[int, int]) -> None:
+    camera = InterpolatedDCM(odd_bank, size)
+    (x, psi), (y, _) = random_scene(size, odd_bank), random_scene(size, odd_bank)
+    assert torch.allclose(camera(2 * x - 3 * y, psi), 2 * camera(x, psi) - 3 * camera(y, psi))
+    result, vjp = torch.func.vjp(lambda image: camera(image, psi), x)
+    assert (result * y).sum().item() == pytest.approx((x * vjp(y)[0]).sum().item(), rel=1e-12)
+
+
+def test_weights_are_the_papers_hats() -> None:
+    planes = torch.arange(-4.0, 11.0, dtype=torch.float64)
+    psi = -4 + 14 * torch.rand(12, 13, dtype=torch.float64)
+    hats = torch.relu(1 - (psi - planes[:, None, None]).abs())
+    assert torch.allclose(plane_weights(psi, planes), hats)
+
+
+def test_weights_interpolate_uneven_planes_and_sum_to_one() -> None:
+    planes = torch.tensor([-3.0, -1.5, 0.0, 4.0])
+    psi = torch.tensor([[-5.0, -3.0, -2.25, 1.0, 4.0, 9.0]])
+    weights = plane_weights(psi, planes)
+    assert torch.allclose(weights.sum(dim=0), torch.ones(1, 6))
+    assert torch.allclose((weights * planes[:, None, None]).sum(dim=0), psi.clamp(-3, 4))
+
+
+def test_constant_image_stays_constant_in_both_models(bank: PsfBank) -> None:
+    psi = np.linspace(-4, 10, 40 * 37).reshape(40, 37)
+    grey = np.full((3, 40, 37), 0.37)
+    assert np.allclose(simulate(grey, psi, bank), grey, atol=1e-6)
+    modelled = InterpolatedDCM(bank, (40, 37))(torch.tensor(grey).float(), torch.tensor(psi).float())
+    assert np.allclose(modelled, grey, atol=1e-5)
+
+
+def test_models_agree_where_depth_is_constant(bank: PsfBank) -> None:
+    sharp = np.random.default_rng(0).random((3, 30, 44))
+    psi = np.full((30, 44), 3.0)
+    modelled = InterpolatedDCM(bank, (30, 44))(torch.tensor(sharp).float(), torch.tensor(psi).float())
+    assert np.allclose(simulate(sharp, psi, bank), modelled, atol=1e-5)
+
+
+def test_simulator_does_not_bleed_over_an_occlusion_edge(bank: PsfBank) -> None:
+    """A near white half beside a far black half: each side's light is spread with its own PSF, then normalised."""
+    psi = np.where(np.arange(64) < 32, 10.0, -4.0) * np.ones((40, 1))
+    sharp = np.broadcast_to((np.arange(64) < 32).astype(float), (3, 40, 64))
+    capture = simulate(sharp, psi, bank)
+    white, black = (Blur(bank.psf[[k]].double(), (40, 64)) for k in (14, 0))
+    mask = torch.tensor(np.ascontiguousarray(sharp))
+    expected = white(mask)[0] / (white(mask)[0] + black(1 - mask)[0])
+    assert np.allclose(capture, expected, atol=1e-6)
+
+
+def test_simulator_clips_to_the_banks_range(odd_bank: PsfBank) -> None:
+    sharp = np.random.default_rng(0).random((2, 12, 13))
+    far, farther = (simulate(sharp, np.full((12, 13), psi), odd_bank) for psi in (-3.0, -9.0))
+    assert np.array_equal(far, farther)
+
+
+def test_nearest_plane() -> None:
+    planes = np.array([-3.0, -1.5, 0.0, 4.0])
+    assert nearest_plane(np.array([-9, -2.3, -2.2, 1.9, 2.1, 7]), planes).tolist() == [0, 0, 1, 2, 3, 3]
+
+
+def test_simulator_refuses_images_that_do_not_match(odd_bank: PsfBank) -> None:
+    with pytest.raises(InputError, match="channels"):
+        simulate(np.zeros((3, 9, 9)), np.zeros((9, 9)), odd_bank)
+    with pytest.raises(InputError, match="same"):
+        simulate(np.zeros((2, 9, 9)), np.zeros((9, 8)), odd_bank)
+
+
+def test_simulator_reproduces_the_published_capture(published_sample: Path, fine_bank: PsfBank) -> None:
+    sharp, psi = read_image(published_sample / "sharp.png"), read_depth(published_sample / "psi.dpt", "psi")
+    capture = Sensor().expose(simulate(sharp, psi, fine_bank))
+    assert psnr_db(capture, read_image(published_sample / "coded.png")) >= 63

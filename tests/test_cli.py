@@ -1,0 +1,268 @@
+"""The command line as a user meets it: each verb on files, and bad inputs that end in one clear line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import tifffile
+import torch
+from PIL import Image
+
+from dpcip import cli
+from dpcip.io import read_depth, read_image, write_dpt, write_image, write_npy
+from dpcip.psf import PsfBank
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
+    """Exit status of `dpcip ARGUMENTS`."""
+    monkeypatch.setattr("sys.argv", ["dpcip", *map(str, arguments)])
+    with pytest.raises(SystemExit) as stop:
+        cli.main()
+    return int(stop.value.code or 0)
+
+
+@pytest.fixture
+def files(tmp_path: Path, bank: PsfBank, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a good photograph, depth and bank; the current directory."""
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    write_image(tmp_path / "photo.png", rng.random((3, 64, 72)))
+    write_npy(tmp_path / "depth.npy", np.linspace(0.5, 1.4, 64 * 72).reshape(64, 72))
+    bank.save(tmp_path / "bank.npz")
+    return tmp_path
+
+
+def test_psf_writes_the_documented_arrays(files: Path, monkeypatch, capsys) -> None:
+    assert run(monkeypatch, "psf", "--out", "new.npz", "--psi", -4, 10, 2, "--picture", "psf.png") == 0
+    with np.load("new.npz") as archive:
+        assert archive["psf"].shape == (8, 3, 71, 71) and archive["psf"].dtype == np.float32
+        assert archive["psi"].tolist() == list(range(-4, 11, 2))
+    printed = capsys.readouterr().out
+    for number in ("94.82", "96.72", "98.49"):  # Table 3, box 31
+        assert number in printed
+    assert cv2.imread("psf.png").std() > 20
+
+
+def test_psf_of_other_optics(files: Path, monkeypatch) -> None:
+    Path("optics.yaml").write_text(
+        "mask: {edges: [0, 0.5, 0.7, 0.9, 1], phases_rad: [0, 3, 6, 9]}\nwavelengths_nm: [550]\n"
+    )
+    assert run(monkeypatch, "psf", "--out", "b.mat", "--optics", "optics.yaml", "--size", 31) == 0
+    assert PsfBank.load(Path("b.mat")).psf.shape == (15, 1, 31, 31)
+
+
+def test_simulate_solve_evaluate(files: Path, monkeypatch, capsys) -> None:
+    assert run(monkeypatch, "simulate", "photo.png", "depth.npy", "--unit", "m", "--out", "coded.png") == 0
+    options = ["--iterations", 8, "--psf", "bank.npz", "--seed", 3]
+    assert run(monkeypatch, "solve", "coded.png", "--out", "result", *options) == 0
+    names = {"all_in_focus.png", "depth.npy", "psi.npy", "preview.png", "report.json"}
+    assert {p.name for p in Path("result").iterdir()} == names
+    depth_m, psi = np.load("result/depth.npy"), np.load("result/psi.npy")
+    assert depth_m.shape == psi.shape == (64, 72) and depth_m.dtype == psi.dtype == np.float32
+    assert 0.44 < depth_m.min() and depth_m.max() < 1.51
+    report = json.loads(Path("result/report.json").read_text())
+    assert report["seed"] == 3 and report["iterations"] == 8 and report["stopped_by"] == "iterations"
+    for key in ("settings", "machine", "seconds", "peak_memory_gib", "data_fit_db", "fingerprint"):
+        assert report[key], key
+    assert report["machine"]["threads"] == torch.get_num_threads()
+    assert run(monkeypatch, "solve", "coded.png", "--out", "result", *options) == 0
+    assert "already solved" in capsys.readouterr().out
+    assert run(monkeypatch, "evaluate", "result", "--sharp", "photo.png", "--depth", "depth.npy", "--unit", "m") == 0
+    metrics = json.loads(Path("result/metrics.json").read_text())
+    printed = capsys.readouterr().out
+    for name in ("psnr_db", "ssim", "depth_rmse_m", "depth_rmse_in_range_m", "depth_as_released"):
+        assert name in printed and np.isfinite(metrics[name])
+
+
+def test_simulate_with_a_real_sensor(files: Path, monkeypatch) -> None:
+    noise = ["--full-well", 2000, "--read-noise", 0.01, "--bayer", "--bits", 12]
+    base = ["simulate", "photo.png", "depth.npy", "--unit", "m", "--psf", "bank.npz"]
+    assert run(monkeypatch, *base, "--out", "clean.png") == 0
+    assert run(monkeypatch, *base, "--out", "noisy.png", *noise) == 0
+    assert cv2.imread("noisy.png", cv2.IMREAD_UNCHANGED).dtype == np.uint16
+    difference = read_image(Path("noisy.png")) - read_image(Path("clean.png"))
+    assert 0.005 < difference.std() < 0.1
+
+
+def test_simulate_reproduces_the_published_capture(published_sample: Path, files: Path, monkeypatch) -> None:
+    sample = [published_sample / "sharp.png", published_sample / "psi.dpt"]
+    assert run(monkeypatch, "simulate", *sample, "--unit", "psi", "--out", "coded.png") == 0
+    error = read_image(Path("coded.png")) - read_image(published_sample / "coded.png")
+    assert -10 * np.log10(np.mean(error.astype(float) ** 2)) >= 63
+
+
+def test_help_of_every_verb(monkeypatch, capsys) -> None:
+    for verb in ([], ["psf"], ["simulate"], ["solve"], ["evaluate"]):
+        assert run(monkeypatch, *verb, "--help") == 0
+        assert "Usage: dpcip" in capsys.readouterr().out
+
+
+# ---- bad inputs: (what, how it comes about, the command, what the line must name) ----
+
+SOLVE = ("solve", "photo.png", "--out", "result", "--iterations", 3)
+SIMULATE = ("simulate", "photo.png", "depth.npy", "--unit", "m", "--out", "coded.png")
+
+
+def _rgba() -> None:
+    Image.fromarray(np.full((70, 70, 4), 128, np.uint8)).save("photo.png")
+
+
+def _grey() -> None:
+    Image.fromarray(np.full((70, 70), 128, np.uint8)).save("photo.png")
+
+
+def _truncated() -> None:
+    path = Path("photo.png")
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def _nan_image() -> None:
+    tifffile.imwrite("photo.tif", np.full((70, 70, 3), np.nan, np.float32), photometric="rgb")
+
+
+def _bright_image() -> None:
+    tifffile.imwrite("photo.tif", np.full((70, 70, 3), 2.0, np.float32), photometric="rgb")
+
+
+def _bank(**changes: np.ndarray) -> Callable[[], None]:
+    def make() -> None:
+        psf = np.full((3, 3, 5, 5), 1 / 25, np.float32)
+        np.savez("bank.npz", **{"psf": psf, "psi": np.array([-1.0, 0, 1]), **changes})
+
+    return make
+
+
+def _negative_psf() -> np.ndarray:
+    psf = np.full((3, 3, 5, 5), 1 / 25, np.float32)
+    psf[0, 0, 0, :2] += np.float32([-0.1, 0.1])
+    return psf
+
+
+BAD_INPUTS: dict[str, tuple[Callable[[], object] | None, tuple, str]] = {
+    "photo missing": (None, ("solve", "nope.png", "--out", "result"), "nope.png"),
+    "photo is a folder": (lambda: Path("dir.png").mkdir(), ("solve", "dir.png", "--out", "result"), "dir.png"),
+    "photo truncated": (_truncated, SOLVE, "photo.png"),
+    "photo empty": (lambda: Path("photo.png").write_bytes(b""), SOLVE, "photo.png"),
+    "photo with alpha": (_rgba, SOLVE, "alpha"),
+    "photo grey": (_grey, SOLVE, "one channel"),
+    "photo too small": (lambda: write_image(Path("photo.png"), np.zeros((3, 63, 90))), SOLVE, "at least 64"),
+    "photo all one colour": (lambda: write_image(Path("photo.png"), np.full((3, 70, 70), 0.5)), SOLVE, "nothing in it"),
+    "photo with NaN": (_nan_image, ("solve", "photo.tif", "--out", "result"), "NaN"),
+    "photo beyond 1": (_bright_image, ("solve", "photo.tif", "--out", "result"), "scale them to [0, 1]"),
+    "text as photo": (lambda: Path("photo.png").write_text("hello"), SOLVE, "photo.png"),
+    "bank missing": (None, (*SOLVE, "--psf", "nope.npz"), "nope.npz"),
+    "bank of other format": (None, (*SOLVE, "--psf", "depth.npy"), ".npz or .mat"),
+    "bank damaged": (
+        lambda: Path("bank.npz").write_bytes(b"PK\x03\x04rubbish"),
+        (*SOLVE, "--psf", "bank.npz"),
+        "bank.npz",
+    ),
+    "bank without psi": (lambda: np.savez("bank.npz", psf=np.ones(3)), (*SOLVE, "--psf", "bank.npz"), "no array psi"),
+    "bank not normalised": (_bank(psf=np.ones((3, 3, 5, 5), np.float32)), (*SOLVE, "--psf", "bank.npz"), "sum"),
+    "bank negative": (_bank(psf=_negative_psf()), (*SOLVE, "--psf", "bank.npz"), "negative"),
+    "bank of wrong shape": (_bank(psf=np.ones((3, 5, 5), np.float32)), (*SOLVE, "--psf", "bank.npz"), "shape"),
+    "bank of integers": (_bank(psf=np.ones((3, 3, 5, 5), np.int64)), (*SOLVE, "--psf", "bank.npz"), "float32"),
+    "bank with too many psi": (_bank(psi=np.arange(4.0)), (*SOLVE, "--psf", "bank.npz"), "one psi a plane"),
+    "bank of another channel count": (
+        _bank(psf=np.full((3, 2, 5, 5), 1 / 25, np.float32)),
+        (*SOLVE, "--psf", "bank.npz"),
+        "channels",
+    ),
+    "mat without data": (
+        lambda: __import__("scipy.io", fromlist=["savemat"]).savemat("bank.mat", {"x": 1}),
+        (*SOLVE, "--psf", "bank.mat"),
+        "no struct 'data'",
+    ),
+    "unknown option": (None, (*SOLVE, "--iteration", 5), "--iteration"),
+    "unknown preset": (None, (*SOLVE, "--preset", "best"), "best"),
+    "unknown generator": (None, (*SOLVE, "--generator", "gan"), "gan"),
+    "unknown device": (None, (*SOLVE, "--device", "tpu"), "tpu"),
+    "device that is not there": (None, (*SOLVE, "--device", "mps"), "mps"),
+    "no iterations": (None, ("solve", "photo.png", "--out", "result", "--iterations", 0), "iterations"),
+    "unknown verb": (None, ("sovle", "photo.png"), "sovle"),
+    "no verb's argument": (None, ("solve",), "CODED"),
+    "depth missing": (None, ("simulate", "photo.png", "no.npy", "--unit", "m", "--out", "c.png"), "no.npy"),
+    "depth with NaN": (lambda: write_npy(Path("depth.npy"), np.full((64, 72), np.nan)), SIMULATE, "NaN"),
+    "depth negative": (lambda: write_npy(Path("depth.npy"), np.full((64, 72), -4.0)), SIMULATE, "is the unit psi?"),
+    "depth of other size": (lambda: write_npy(Path("depth.npy"), np.ones((64, 73))), SIMULATE, "same"),
+    "depth of three dimensions": (lambda: write_npy(Path("depth.npy"), np.ones((64, 72, 3))), SIMULATE, "3 channels"),
+    "depth of strings": (lambda: write_npy(Path("depth.npy"), np.full((64, 72), "x")), SIMULATE, "depth.npy"),
+    "dpt with a wrong tag": (
+        lambda: Path("d.dpt").write_bytes(b"\0" * 100),
+        ("simulate", "photo.png", "d.dpt", "--unit", "psi", "--out", "c.png"),
+        "not a .dpt",
+    ),
+    "dpt truncated": (
+        lambda: (
+            write_dpt(Path("d.dpt"), np.ones((64, 72))),
+            Path("d.dpt").write_bytes(Path("d.dpt").read_bytes()[:-4]),
+        ),
+        ("simulate", "photo.png", "d.dpt", "--unit", "psi", "--out", "c.png"),
+        "64",
+    ),
+    "8-bit depth": (
+        lambda: cv2.imwrite("d.png", np.ones((64, 72), np.uint8)),
+        ("simulate", "photo.png", "d.png", "--unit", "m", "--out", "c.png"),
+        "uint8",
+    ),
+    "unit missing": (None, ("simulate", "photo.png", "depth.npy", "--out", "c.png"), "--unit"),
+    "capture not PNG": (None, ("simulate", "photo.png", "depth.npy", "--unit", "m", "--out", "c.jpg"), ".png"),
+    "impossible noise": (None, (*SIMULATE, "--read-noise", 2), "read noise"),
+    "even kernel": (None, ("psf", "--out", "b.npz", "--size", 70), "70"),
+    "planes upside down": (None, ("psf", "--out", "b.npz", "--psi", 10, -4, 1), "MIN < MAX"),
+    "planes beyond infinity": (None, ("psf", "--out", "b.npz", "--psi", -20, 0, 5), "infinity"),
+    "bank as text": (None, ("psf", "--out", "b.txt"), ".npz or .mat"),
+    "optics with an unknown key": (
+        lambda: Path("o.yaml").write_text("lenses: 3"),
+        ("psf", "--out", "b.npz", "--optics", "o.yaml"),
+        "o.yaml",
+    ),
+    "result folder missing": (
+        None,
+        ("evaluate", "nowhere", "--sharp", "photo.png", "--depth", "depth.npy", "--unit", "m"),
+        "nowhere",
+    ),
+    "result folder is a file": (None, ("solve", "photo.png", "--out", "depth.npy", "--iterations", 1), "depth.npy"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_INPUTS)
+def test_bad_input_ends_in_one_line(case: str, files: Path, monkeypatch, capfd) -> None:
+    spoil, command, named = BAD_INPUTS[case]
+    if spoil:
+        spoil()
+    before = sorted(p.name for p in files.iterdir())
+    status = run(monkeypatch, *command)
+    lines = [line for line in capfd.readouterr().err.splitlines() if line.strip()]
+    assert status not in (0, None)
+    assert len(lines) == 1, lines
+    assert lines[0].startswith("dpcip: ") and named in lines[0]
+    assert sorted(p.name for p in files.iterdir() if p.name != "result") == [n for n in before if n != "result"]
+
+
+def test_bad_input_keeps_what_was_computed(files: Path, monkeypatch) -> None:
+    """A second command with wrong input leaves the first one's results alone."""
+    assert run(monkeypatch, *SOLVE) == 0
+    before = {p: p.read_bytes() for p in Path("result").iterdir()}
+    _truncated()
+    assert run(monkeypatch, *SOLVE) != 0
+    assert {p: p.read_bytes() for p in Path("result").iterdir()} == before
+
+
+def test_wrong_sizes_in_evaluate(files: Path, monkeypatch, capsys) -> None:
+    assert run(monkeypatch, *SOLVE) == 0
+    write_image(files / "other.png", np.random.default_rng(0).random((3, 70, 70)))
+    assert run(monkeypatch, "evaluate", "result", "--sharp", "other.png", "--depth", "depth.npy", "--unit", "m") == 2
+    assert "other.png: is 70x70 pixels, the result 72x64" in capsys.readouterr().err
+
+
+def test_sixteen_bit_capture_is_not_rounded(files: Path, monkeypatch) -> None:
+    assert run(monkeypatch, *SIMULATE, "--bits", 16, "--psf", "bank.npz") == 0
+    eight = read_image(Path("coded.png")) * 255
+    assert np.abs(eight - np.round(eight)).mean() > 0.1
+    assert read_depth(Path("depth.npy"), "m").shape == (64, 72)

@@ -1,0 +1,62 @@
+"""What every generator keeps to, and the DIP's exact size."""
+
+import pytest
+import torch
+
+from dpcip.errors import InputError
+from dpcip.generators import GENERATORS, make_generator
+
+N_PARAMETERS = {"dip": 2_293_908}  # paper's network, counted in the released code
+
+
+@pytest.mark.parametrize("name", GENERATORS)
+@pytest.mark.parametrize("size", [(64, 64), (66, 97), (91, 128)])
+def test_output_shapes_and_ranges(name: str, size: tuple[int, int]) -> None:
+    sharp, psi = make_generator(name, size, (-4.0, 10.0))()
+    assert sharp.shape == (3, *size) and psi.shape == size
+    assert sharp.dtype == psi.dtype == torch.float32
+    assert 0 <= sharp.min() and sharp.max() <= 1
+    assert -4 <= psi.min() and psi.max() <= 10
+
+
+@pytest.mark.parametrize("name", GENERATORS)
+def test_seed_decides_every_weight_and_nothing_else(name: str) -> None:
+    before = torch.get_rng_state()
+    first, again, other = (make_generator(name, (64, 64), (-4.0, 10.0), seed=s) for s in (1, 1, 2))
+    assert torch.equal(before, torch.get_rng_state())
+    constant = {"weight": {1.0}, "bias": {0.0}}  # batch norm starts at one and zero whatever the seed
+    for (key, a), b, c in zip(
+        first.state_dict().items(), again.state_dict().values(), other.state_dict().values(), strict=True
+    ):
+        assert torch.equal(a, b), key
+        drawn = a.ndim > 1 or set(a.flatten().tolist()) not in (*constant.values(), {0})
+        assert not drawn or not torch.equal(a, c), key
+
+
+@pytest.mark.parametrize("name", GENERATORS)
+def test_gradient_reaches_every_parameter(name: str) -> None:
+    generator = make_generator(name, (64, 80), (-4.0, 10.0))
+    sharp, psi = generator()
+    (sharp.square().mean() + psi.square().mean()).backward()
+    assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in generator.parameters())
+
+
+@pytest.mark.parametrize(("name", "n_parameters"), N_PARAMETERS.items())
+def test_parameter_count(name: str, n_parameters: int) -> None:
+    assert sum(p.numel() for p in make_generator(name, (64, 64), (-4.0, 10.0)).parameters()) == n_parameters
+
+
+def test_dip_input_is_the_papers() -> None:
+    code = make_generator("dip", (64, 70), (-4.0, 10.0)).code
+    assert code.shape == (1, 32, 64, 70)
+    assert 0 <= code.min() and 0.09 < code.max() <= 0.1
+
+
+def test_number_of_image_channels_is_free() -> None:
+    sharp, _ = make_generator("dip", (64, 64), (0.0, 1.0), n_image_channels=1)()
+    assert sharp.shape == (1, 64, 64)
+
+
+def test_unknown_generator_is_refused() -> None:
+    with pytest.raises(InputError, match="choose from"):
+        make_generator("gan", (64, 64), (-4.0, 10.0))

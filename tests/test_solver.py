@@ -1,0 +1,222 @@
+"""The stepper and the runner: quality on a tiny scene, exact resumption, stop rules, recovery."""
+
+import dataclasses
+import inspect
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from dpcip import solver as solver_module
+from dpcip.camera import simulate
+from dpcip.cost import estimate_cost
+from dpcip.errors import InputError
+from dpcip.io import write_image
+from dpcip.metrics import depth_metrics, image_metrics
+from dpcip.psf import PsfBank
+from dpcip.runner import Solution, converged, solve
+from dpcip.scenes import Scene, motorcycle
+from dpcip.sensor import Sensor
+from dpcip.solver import PRESETS, Settings, Stepper
+from dpcip.study import solve_cached
+
+CPU = torch.device("cpu")
+QUICK = Settings(iterations=12, l2_iterations=5, channels_last=True)
+
+
+@pytest.fixture(scope="session")
+def scene() -> Scene:
+    """A 64x72 piece of the motorcycle photograph, most of the depth range in it."""
+    whole = motorcycle().reduced(4)
+    window = slice(20, 84), slice(44, 116)
+    return Scene("piece", whole.sharp[:, *window], whole.depth_m[window], whole.valid[window])
+
+
+@pytest.fixture(scope="session")
+def capture(scene: Scene, bank: PsfBank) -> np.ndarray:
+    return Sensor().expose(simulate(scene.sharp, scene.psi(bank.lens), bank))
+
+
+def test_solver_recovers_image_and_depth(capture: np.ndarray, scene: Scene, bank: PsfBank) -> None:
+    """End to end: a sharper image than the capture, and a depth far better than the best constant."""
+    settings = dataclasses.replace(PRESETS["fast"], iterations=160, l2_iterations=80)
+    solution = solve(capture, bank, settings, progress=False)
+    psi = scene.psi(bank.lens)
+    gain_db = image_metrics(solution.sharp, scene.sharp)["psnr_db"] - image_metrics(capture, scene.sharp)["psnr_db"]
+    error, error_of_constant = (
+        depth_metrics(estimate, psi, valid=scene.valid)["psi_mae"]
+        for estimate in (solution.psi, np.full_like(psi, np.median(psi)))
+    )
+    assert gain_db > 1
+    assert error < 0.75 * error_of_constant
+    assert solution.report["data_fit_db"] > 33
+    assert solution.depth_m == pytest.approx(bank.lens.depth_from_psi(solution.psi))
+
+
+def test_ground_truth_has_no_way_in() -> None:
+    """Nothing but capture, optics, settings and the device reaches the solver, and it imports no scene or metric."""
+    assert list(inspect.signature(Stepper.__init__).parameters) == ["self", "capture", "bank", "settings", "device"]
+    assert "sharp" not in inspect.signature(solve).parameters
+    for module in ("solver", "runner", "generators", "losses", "cost"):
+        source = (Path(solver_module.__file__).parent / f"{module}.py").read_text()
+        assert "dpcip.scenes" not in source and "dpcip.metrics" not in source, module
+
+
+def test_same_seed_same_numbers(capture: np.ndarray, bank: PsfBank) -> None:
+    first, again = (solve(capture, bank, QUICK, progress=False) for _ in range(2))
+    other = solve(capture, bank, dataclasses.replace(QUICK, seed=1), progress=False)
+    assert np.array_equal(first.sharp, again.sharp) and np.array_equal(first.psi, again.psi)
+    assert not np.array_equal(first.sharp, other.sharp)
+
+
+def test_state_resumes_to_the_bit(capture: np.ndarray, bank: PsfBank, tmp_path: Path) -> None:
+    whole, first = (Stepper(torch.tensor(capture), bank, QUICK, CPU) for _ in range(2))
+    for _ in range(12):
+        whole.step()
+    for _ in range(7):  # past the change of loss
+        first.step()
+    torch.save(first.state_dict(), tmp_path / "state.pt")
+    second = Stepper(torch.tensor(capture), bank, QUICK, CPU)
+    second.load_state_dict(torch.load(tmp_path / "state.pt", weights_only=True))
+    for _ in range(5):
+        second.step()
+    assert second.losses == whole.losses
+    assert torch.equal(second.best.sharp, whole.best.sharp) and torch.equal(second.best.psi, whole.best.psi)
+
+
+RUN = """
+import sys, dpcip.runner
+dpcip.runner.CHECKPOINT_SECONDS = 0.0
+from dpcip.cli import main
+sys.argv = ["dpcip", *sys.argv[1:]]
+main()
+"""
+
+
+def test_kill_at_any_moment_then_the_same_command(capture: np.ndarray, tmp_path: Path) -> None:
+    """kill -9 twice in mid-solve; the third run ends with the bits of a run that was never interrupted."""
+    write_image(tmp_path / "coded.png", capture)
+
+    def command(out: str) -> list[str]:
+        options = ["--iterations", "60", "--threads", "2", "--quiet"]
+        return [sys.executable, "-c", RUN, "solve", str(tmp_path / "coded.png"), "--out", str(tmp_path / out), *options]
+
+    subprocess.run(command("whole"), check=True, capture_output=True)
+    rng = np.random.default_rng(int.from_bytes(os.urandom(4)))
+    for _ in range(2):
+        process = subprocess.Popen(command("killed"), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        deadline = time.monotonic() + 60
+        while not (tmp_path / "killed" / "checkpoint.pt").exists() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        time.sleep(rng.uniform(0, 2.5))
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        assert process.stderr is not None
+        process.stderr.close()
+    last = subprocess.run(command("killed"), check=True, capture_output=True, text=True)
+    assert "resumed at iteration" in last.stderr or "already solved" in last.stdout
+    for name in ("psi.npy", "depth.npy", "all_in_focus.png"):
+        assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes(), name
+    assert not (tmp_path / "killed" / "checkpoint.pt").exists()
+
+
+def test_checkpoint_of_another_solve_is_refused(capture: np.ndarray, bank: PsfBank, tmp_path: Path) -> None:
+    checkpoint = tmp_path / "checkpoint.pt"
+    solve(capture, bank, QUICK, checkpoint=checkpoint, progress=False)
+    with pytest.raises(InputError, match="delete it"):
+        solve(capture, bank, dataclasses.replace(QUICK, seed=3), checkpoint=checkpoint, progress=False)
+    checkpoint.write_bytes(checkpoint.read_bytes()[:1000])
+    with pytest.raises(InputError, match="cannot be read"):
+        solve(capture, bank, QUICK, checkpoint=checkpoint, progress=False)
+
+
+def test_time_budget_stops_and_a_larger_one_goes_on(capture: np.ndarray, bank: PsfBank, tmp_path: Path) -> None:
+    checkpoint = tmp_path / "checkpoint.pt"
+    short = solve(capture, bank, QUICK, max_seconds=1e-6, checkpoint=checkpoint, progress=False)
+    assert short.report["stopped_by"] == "max_seconds" and short.report["iterations"] == 1
+    full = solve(capture, bank, QUICK, max_seconds=600, checkpoint=checkpoint, progress=False)
+    assert full.report["stopped_by"] == "iterations"
+    assert np.array_equal(full.psi, solve(capture, bank, QUICK, progress=False).psi)
+
+
+def test_convergence_rule() -> None:
+    falling, flat = [1.0 / (1 + i) for i in range(50)], [0.5, 0.1, *[0.1] * 48]
+    assert not converged(falling, 20) and not converged(flat, None) and not converged(flat[:30], 20)
+    assert converged(flat, 20)
+
+
+def test_converged_solve_says_so(capture: np.ndarray, bank: PsfBank) -> None:
+    settings = dataclasses.replace(QUICK, iterations=60, learning_rate=1e-9, convergence_window=5)
+    report = solve(capture, bank, settings, progress=False).report
+    assert report["stopped_by"] == "converged" and report["iterations"] == 15
+
+
+def test_best_state_is_kept_by_data_loss(capture: np.ndarray, bank: PsfBank) -> None:
+    stepper = Stepper(torch.tensor(capture), bank, dataclasses.replace(QUICK, l2_iterations=0), CPU)
+    for _ in range(12):
+        stepper.step()
+    assert stepper.best.loss == min(stepper.losses)
+    assert stepper.losses[stepper.best.iteration] == stepper.best.loss
+
+
+def test_first_loss_is_the_squared_error_and_the_second_ssim(capture: np.ndarray, bank: PsfBank) -> None:
+    stepper = Stepper(torch.tensor(capture), bank, QUICK, CPU)
+    for _ in range(6):
+        stepper.step()
+    assert stepper.losses[4] == pytest.approx(10 ** (-stepper.fits_db[4] / 10), rel=1e-5)
+    assert stepper.losses[5] > 3 * 10 ** (-stepper.fits_db[5] / 10)
+
+
+@pytest.mark.parametrize("damage", [float("nan"), 100.0])
+def test_nan_or_spike_is_rolled_back(capture: np.ndarray, bank: PsfBank, damage: float) -> None:
+    settings = dataclasses.replace(QUICK, iterations=30, l2_iterations=30, spike_factor=5.0)
+    stepper = Stepper(torch.tensor(capture), bank, settings, CPU)
+    for _ in range(15):
+        stepper.step()
+    for parameter in stepper.generator.network[1].parameters():  # the last layer
+        parameter.data.fill_(damage)
+    while stepper.iteration < 30:
+        stepper.step()
+    assert stepper.n_rollbacks == 1 and stepper.rate_scale == 0.5
+    assert np.isfinite(stepper.losses).all() and len(stepper.losses) == 30
+    assert torch.isfinite(stepper.best.sharp).all()
+
+
+def test_hopeless_solve_returns_the_best_state_and_says_so(
+    capture: np.ndarray, bank: PsfBank, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def poison(stepper: Stepper, loss: torch.Tensor) -> None:
+        for parameter in stepper.generator.parameters():
+            parameter.data.fill_(float("nan"))
+
+    monkeypatch.setattr(Stepper, "_update", poison)
+    solution = solve(capture, bank, QUICK, progress=False)
+    assert str(solution.report["stopped_by"]).startswith("diverged")
+    assert np.isfinite(solution.sharp).all()
+
+
+def test_paper_preset_is_the_papers() -> None:
+    paper = PRESETS["paper"]
+    assert (paper.generator, paper.learning_rate, paper.l2_iterations) == ("dip", 0.01, 500)
+    assert (paper.iterations, paper.halve_rate_at, paper.precision) == (5001, 4000, "float32")
+
+
+def test_cost_estimate_follows_the_image_size(bank: PsfBank) -> None:
+    small, large = (estimate_cost(torch.Size([3, n, 128]), bank, QUICK, CPU) for n in (128, 512))
+    assert 2.5 < (large.memory_gib - 0.5) / (small.memory_gib - 0.5) < 4.5
+
+
+def test_study_solves_once_and_reads_back(capture: np.ndarray, bank: PsfBank, tmp_path: Path) -> None:
+    first = solve_cached(capture, bank, QUICK, work=tmp_path)
+    again = solve_cached(capture, bank, QUICK, work=tmp_path)
+    assert isinstance(again, Solution) and again.report == {**first.report, "psf_bank": again.report["psf_bank"]}
+    assert np.array_equal(first.psi, again.psi) and np.array_equal(first.sharp, again.sharp)
+    assert again.report["seconds"] == first.report["seconds"]  # not measured anew: it was not solved anew
+    solve_cached(capture, bank, dataclasses.replace(QUICK, seed=9), work=tmp_path)
+    assert len(list((tmp_path / "solves").iterdir())) == 2
