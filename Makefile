@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help repro test lint lock clean
+.PHONY: help repro test lint notebooks lock clean
 
 TORCH := 2.13.0
 
@@ -18,6 +18,7 @@ help:
 	@echo 'make repro   every table and figure anew, as dvc.yaml says (what is up to date is not made again)'
 	@echo 'make test    environment, lint, tests, notebooks'
 	@echo 'make lint    ruff and mypy'
+	@echo 'make notebooks  the outputs stored in notebooks/ anew (scale tutorial)'
 	@echo 'make lock    requirements.lock anew, with the newest packages that fit pyproject.toml'
 	@echo 'make clean   away with .venv and tool caches; results and interrupted work stay'
 	@echo 'PYTHON=...   the interpreter to build .venv with, 3.11 or newer'
@@ -44,6 +45,11 @@ lint: .venv/ready
 	$(RUN) ruff check
 	$(RUN) ruff format --check
 	$(RUN) mypy
+
+# What GitHub shows and nbval compares with. Without timestamps, so that only what changed differs.
+NOTEBOOKS ?= $(wildcard notebooks/*.ipynb)
+notebooks: .venv/ready
+	$(RUN) jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.record_timing=False $(NOTEBOOKS)
 
 lock:
 	@test -n '$(PYTHON)' || { echo 'make lock needs Python 3.11: say make lock PYTHON=/path/to/python3.11' >&2; exit 1; }

@@ -91,7 +91,7 @@ class InterpolatedDCM(nn.Module):
 
 
 def nearest_plane(psi: np.ndarray, planes: np.ndarray) -> np.ndarray:
-    """Index of the plane closest to each psi."""
+    """Index of the plane closest to each psi; the first or last plane beyond the ends."""
     return np.searchsorted((planes[1:] + planes[:-1]) / 2, psi)
 
 
@@ -112,7 +112,7 @@ def simulate(sharp: np.ndarray, psi: np.ndarray, bank: PsfBank) -> np.ndarray:
             f"sharp image is {sharp.shape[2]}x{sharp.shape[1]} pixels, depth map {psi.shape[1]}x{psi.shape[0]}; "
             "they must be the same"
         )
-    index = nearest_plane(np.clip(psi, *bank.psi_range), bank.psi)
+    index = nearest_plane(psi, bank.psi)
     image = torch.from_numpy(sharp.astype(np.float64))
     light, coverage = torch.zeros_like(image), torch.zeros_like(image)
     for plane in np.unique(index):

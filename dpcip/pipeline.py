@@ -90,6 +90,7 @@ def run(name: str) -> None:
                 cwd=str(NOTEBOOKS),
                 kernel_name="python3",
                 progress_bar=False,
+                extra_arguments=["--log-level=ERROR"],  # else each kernel warns that it listens on the loopback
             )
     finally:
         finished.set()

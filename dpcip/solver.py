@@ -129,7 +129,9 @@ class Stepper:
         if not math.isfinite(value) or value > self._spike_level():
             self._roll_back()
             return
-        if self.iteration % SNAPSHOT_EVERY == 0:  # these weights have just shown a sound loss
+        if (
+            self.iteration % SNAPSHOT_EVERY == 0
+        ):  # these weights have just shown a sound loss; anew after a rollback, too
             self._snapshot = self._copy_of_state()
         self._keep(Estimate(sharp.detach(), psi.detach(), self.iteration, value))
         self.losses.append(value)
@@ -173,7 +175,7 @@ class Stepper:
 
     def _restore(self, state: dict) -> None:
         self.generator.load_state_dict(state["generator"])
-        self.optimizer.load_state_dict(copy.deepcopy(state["optimizer"]))  # it keeps the tensors it is given
+        self.optimizer.load_state_dict(state["optimizer"])
         self.iteration = state["iteration"]
         del self.losses[self.iteration :], self.fits_db[self.iteration :]
 

@@ -214,6 +214,7 @@ BAD_INPUTS: dict[str, tuple[Callable[[], object] | None, tuple, str]] = {
     "capture not PNG": (None, ("simulate", "photo.png", "depth.npy", "--unit", "m", "--out", "c.jpg"), ".png"),
     "impossible noise": (None, (*SIMULATE, "--read-noise", 2), "read noise"),
     "even kernel": (None, ("psf", "--out", "b.npz", "--size", 70), "70"),
+    "far too many planes": (None, ("psf", "--out", "b.npz", "--psi", 0, 1, 1e-9), "larger"),
     "planes upside down": (None, ("psf", "--out", "b.npz", "--psi", 10, -4, 1), "MIN < MAX"),
     "planes beyond infinity": (None, ("psf", "--out", "b.npz", "--psi", -20, 0, 5), "infinity"),
     "bank as text": (None, ("psf", "--out", "b.txt"), ".npz or .mat"),
