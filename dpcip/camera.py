@@ -63,10 +63,12 @@ def plane_weights(psi: Tensor, planes: Tensor) -> Tensor:
     """Hat weights of linear interpolation between planes: [H, W] -> [P, H, W], summing to 1 at every pixel.
 
     For planes one apart this is `relu(1 - |psi - k|)` (released code, `networks/DCM.py`); spacing may vary. Beyond the
-    first and last plane that plane has weight 1.
+    first and last plane that plane has weight 1. At a plane the gradient is that of the side of larger psi.
     """
     rise = (psi - planes[:-1, None, None]) / (planes[1:] - planes[:-1])[:, None, None]  # 0 at a plane, 1 at the next
-    rise = rise.clamp(0, 1)
+    # Not clamp(): its gradient counts both ends, and a psi on a plane would feel the slopes of both sides added up.
+    rise = torch.where(rise >= 0, rise, torch.zeros_like(rise))
+    rise = torch.where(rise < 1, rise, torch.ones_like(rise))
     ones, zeros = torch.ones_like(psi)[None], torch.zeros_like(psi)[None]
     return torch.cat([ones, rise]) - torch.cat([rise, zeros])
 

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import logging
 import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
 import numpy as np
 import torch
+from filelock import FileLock, Timeout
 
 from dpcip import __version__
 from dpcip.camera import simulate as simulate_capture
@@ -21,15 +26,18 @@ from dpcip.metrics import depth_metrics, image_metrics
 from dpcip.optics import Lens, read_optics
 from dpcip.psf import PsfBank, psi_planes
 from dpcip.report import energy_table, psf_sheet, save_figure, write_json, write_solution
-from dpcip.runner import fingerprint, solve
+from dpcip.runner import check_capture, fingerprint, solve
 from dpcip.sensor import Sensor
 from dpcip.solver import PRESETS
 
 ENERGY_BOXES = (31, 23, 19, 15)  # paper, Table 3
+CHECKPOINT = "checkpoint.pt"
+RESULT_FILES = ("all_in_focus.png", "depth.npy", "psi.npy", "preview.png")
 SIMULATION_STEP = 0.1  # rad between the simulator's layers
 
 log = logging.getLogger("dpcip")
 existing = click.Path(path_type=Path)
+SEED = click.IntRange(0, 2**32 - 1)
 unit_option = click.option(
     "--unit", type=click.Choice(["m", "psi"]), required=True, help="What DEPTH holds: metres or defocus psi (radians)."
 )
@@ -68,6 +76,9 @@ def psf(out: Path, psi: tuple[float, float, float], size: int, optics: Path | No
     small boxes at the plane nearest psi = -4 (the paper's Table 3).
     """
     bank = PsfBank.synthesise(read_optics(optics) if optics else None, psi_planes(*psi), size)
+    if picture:
+        save_figure(picture, psf_sheet(bank, [float(p) for p in np.linspace(*bank.psi_range, min(len(bank.psi), 8))]))
+        click.echo(f"{picture}: PSFs, square root of intensity")
     bank.save(out)
     boxes = tuple(box for box in ENERGY_BOXES if box <= size)
     shown = float(bank.psi[np.abs(bank.psi + 4).argmin()])
@@ -75,9 +86,6 @@ def psf(out: Path, psi: tuple[float, float, float], size: int, optics: Path | No
     if boxes:
         click.echo(f"energy inside a centred box at psi = {shown:g}, percent:")
         click.echo(energy_table(bank, shown, boxes).to_markdown(floatfmt=".2f"))
-    if picture:
-        save_figure(picture, psf_sheet(bank, [float(p) for p in np.linspace(*bank.psi_range, min(len(bank.psi), 8))]))
-        click.echo(f"{picture}: PSFs, square root of intensity")
 
 
 @cli.command()
@@ -91,7 +99,7 @@ def psf(out: Path, psi: tuple[float, float, float], size: int, optics: Path | No
 @click.option("--read-noise", default=0.0, show_default=True, help="Read noise, as a fraction of full scale.")
 @click.option("--bayer", is_flag=True, help="Through an RGGB mosaic and demosaicing.")
 @click.option("--bits", default=8, show_default=True, help="Bits of the sensor; more than 8 write a 16-bit PNG.")
-@click.option("--seed", default=0, show_default=True, help="Seed of the noise.")
+@click.option("--seed", type=SEED, default=0, show_default=True, help="Seed of the noise.")
 def simulate(
     sharp: Path,
     depth: Path,
@@ -130,11 +138,13 @@ def simulate(
 @click.option("--preset", type=click.Choice(sorted(PRESETS)), default="fast", show_default=True)
 @click.option("--generator", type=click.Choice(sorted(GENERATORS)), default="dip", show_default=True)
 @click.option("--iterations", type=click.IntRange(1), help="Stop after so many. Default: the preset's.")
-@click.option("--max-seconds", type=click.FloatRange(0, min_open=True), help="Stop after so much computing time.")
-@click.option("--seed", default=0, show_default=True, help="Seed of the generator.")
+@click.option(
+    "--max-seconds", type=click.FloatRange(0, min_open=True), help="Stop after so long; the same command goes on."
+)
+@click.option("--seed", type=SEED, default=0, show_default=True, help="Seed of the generator.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or mps.")
-@click.option("--threads", type=click.IntRange(1), help="CPU threads. Default: all cores.")
-@click.option("--quiet", is_flag=True, help="No progress bar.")
+@click.option("--threads", type=click.IntRange(1, 1024), help="CPU threads. Default: all cores.")
+@click.option("--quiet", is_flag=True, help="No estimate, no progress bar.")
 def solve_command(
     coded: Path,
     out: Path,
@@ -153,45 +163,61 @@ def solve_command(
     Writes all_in_focus.png, depth.npy (metres), psi.npy (radians), preview.png and report.json to the folder. A solve
     that was interrupted, or that ran out of --max-seconds, goes on from where it was when the same command is given.
     """
-    if out.exists() and not out.is_dir():
-        raise InputError(f"{out}: is not a folder; give --out a folder for the results")
     capture = read_image(coded)
     bank = (PsfBank.load(bank_file) if bank_file else PsfBank.synthesise()).integer_planes()
     changes = {"generator": generator, "seed": seed, **({"iterations": iterations} if iterations else {})}
     settings = dataclasses.replace(PRESETS[preset], **changes)  # type: ignore[arg-type]
+    check_capture(capture, bank, str(coded))
     if threads:
         torch.set_num_threads(threads)
-    checkpoint = out / "checkpoint.pt"
-    if not checkpoint.exists() and _solved_already(out, fingerprint(capture, bank, settings)):
-        click.echo(f"{out}: already solved with these settings; delete {out / 'report.json'} to solve again")
-        return
-    solution = solve(
-        capture,
-        bank,
-        settings,
-        device=device,
-        max_seconds=max_seconds,
-        checkpoint=checkpoint,
-        progress=not quiet,
-    )
-    write_solution(out, capture, solution)
-    report = solution.report
-    if report["stopped_by"] != "max_seconds":
-        checkpoint.unlink(missing_ok=True)
+    with _claimed(out):
+        if _solved_already(out, fingerprint(capture, bank, settings, device)):
+            click.echo(f"{out}: already solved with these settings; delete {out / 'report.json'} to solve again")
+            return
+        solution = solve(
+            capture,
+            bank,
+            settings,
+            device=device,
+            max_seconds=max_seconds,
+            checkpoint=out / CHECKPOINT,
+            progress=not quiet,
+        )
+        write_solution(out, capture, solution)
+        report = solution.report
+        if report["stopped_by"] != "max_seconds":
+            (out / CHECKPOINT).unlink(missing_ok=True)
     click.echo(
         f"{out}: {report['iterations']} iterations in {report['seconds']:.0f} s, "
         f"data fit {report['data_fit_db']:.1f} dB, stopped by {report['stopped_by']}; look at {out / 'preview.png'}"
     )
 
 
-def _solved_already(out: Path, identity: str) -> bool:
-    report = out / "report.json"
-    if not report.is_file():
-        return False
+@contextmanager
+def _claimed(out: Path) -> Iterator[None]:
+    """Makes the folder and holds it against a second solve, by a lock file in the system's temporary folder."""
+    if out.exists() and not out.is_dir():
+        raise InputError(f"{out}: is not a folder; give --out a folder for the results")
+    out.mkdir(parents=True, exist_ok=True)
+    name = hashlib.sha256(str(out.resolve()).encode()).hexdigest()[:16]
     try:
-        return json.loads(report.read_text(encoding="utf-8")).get("fingerprint") == identity
-    except (ValueError, AttributeError):
+        with FileLock(Path(tempfile.gettempdir()) / f"dpcip-{name}.lock", timeout=0):
+            yield
+    except Timeout as error:
+        raise InputError(f"{out}: another solve is writing there; wait for it or choose another folder") from error
+
+
+def _solved_already(out: Path, identity: str) -> bool:
+    """Whether the folder holds the finished result of this very solve; raises InputError if it holds another's."""
+    if not (out / "report.json").is_file():
         return False
+    report = _read_report(out)
+    unfinished = report.get("stopped_by") == "max_seconds"
+    if report.get("fingerprint") != identity:
+        if unfinished and (out / CHECKPOINT).exists():
+            return False  # the checkpoint knows whose it is
+        raise InputError(f"{out}: holds the result of another photograph or other settings; choose another folder")
+    return not unfinished and all((out / name).is_file() for name in RESULT_FILES)
 
 
 @cli.command()
@@ -208,7 +234,7 @@ def evaluate(directory: Path, sharp: Path, depth: Path, unit: Unit, depth_scale:
     """
     report = _read_report(directory)
     lens = Lens(**report["psf_bank"]["lens"])
-    psi_range = tuple(report["psf_bank"]["psi_range"])
+    psi_min, psi_max = report["psf_bank"]["psi_range"]
     estimate, truth = read_image(directory / "all_in_focus.png"), read_image(sharp)
     psi = read_depth(directory / "psi.npy", "psi")
     psi_true = psi_of_map(read_depth(depth, unit, depth_scale), unit, lens)
@@ -216,7 +242,7 @@ def evaluate(directory: Path, sharp: Path, depth: Path, unit: Unit, depth_scale:
         if shape != estimate.shape[1:]:
             size = f"{estimate.shape[2]}x{estimate.shape[1]}"
             raise InputError(f"{file}: is {shape[1]}x{shape[0]} pixels, the result {size}; they must be the same")
-    metrics = {**image_metrics(estimate, truth), **depth_metrics(psi, psi_true, lens, psi_range)}
+    metrics = {**image_metrics(estimate, truth), **depth_metrics(psi, psi_true, lens, (psi_min, psi_max))}
     width = max(map(len, metrics))
     for name, value in metrics.items():
         click.echo(f"{name:<{width}}  {value:8.4f}")
@@ -229,7 +255,8 @@ def _read_report(directory: Path) -> dict:
         raise InputError(f"{path}: no such file; give a folder that 'dpcip solve' wrote")
     try:
         report = json.loads(path.read_text(encoding="utf-8"))
-        if {"lens", "psi_range"} <= set(report["psf_bank"]):
+        Lens(**report["psf_bank"]["lens"])
+        if len(report["psf_bank"]["psi_range"]) == 2:
             return report
     except (ValueError, TypeError, KeyError):
         pass
@@ -244,7 +271,8 @@ def main() -> None:
     except InputError as error:
         message, code = str(error), 2
     except click.Abort:
-        message, code = "interrupted; the same command goes on from where it was", 130
+        resumable = "; the same command goes on from where it was" if sys.argv[1:2] == ["solve"] else ""
+        message, code = f"interrupted{resumable}", 130
     except click.ClickException as error:
         context = getattr(error, "ctx", None)
         hint = f" (see '{context.command_path} --help')" if context else ""
@@ -254,6 +282,10 @@ def main() -> None:
             f"{error.filename or 'file system'}: {error.strerror or error}; check the path and free space",
             1,
         )
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and "memory" not in str(error):
+            raise  # a fault of ours: show it whole
+        message, code = "not enough memory; crop or shrink the photograph, or close other programs", 1
     click.echo(f"dpcip: {' '.join(message.split())}", err=True)
     sys.exit(code)
 

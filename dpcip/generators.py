@@ -16,19 +16,22 @@ Size = tuple[int, int]
 class Generator(nn.Module):
     """Base of all generators: forward() -> (sharp [C, H, W] in [0, 1], psi [H, W] in [psi_min, psi_max]).
 
-    A subclass sets `code`, the fixed input [1, D, H, W], and `network`, which maps it to [1, C + 1, H, W] in [0, 1].
-    Draw all random numbers in __init__: the caller has seeded torch.
+    A subclass sets `code`, the fixed input [1, D, H, W], `network`, which maps it to features, and `head`, which maps
+    those to [1, C + 1, H, W]; a sigmoid follows. Draw all random numbers in __init__: the caller has seeded torch.
     """
 
     code: Tensor
     network: nn.Module
+    head: nn.Module
 
     def __init__(self, psi_range: tuple[float, float]) -> None:
         super().__init__()
         self.psi_range = psi_range
 
     def forward(self) -> tuple[Tensor, Tensor]:
-        output = self.network(self.code)[0].float()
+        features = self.network(self.code)
+        with torch.autocast(features.device.type, enabled=False):  # bfloat16 would round the output to 8 bits
+            output = torch.sigmoid(self.head(features.float())[0])
         psi_min, psi_max = self.psi_range
         return output[:-1], psi_min + (psi_max - psi_min) * output[-1]
 
@@ -71,11 +74,8 @@ class Dip(Generator):
     def __init__(self, size: Size, psi_range: tuple[float, float], n_image_channels: int = 3) -> None:
         super().__init__(psi_range)
         self.register_buffer("code", torch.rand(1, 32, *size) * 0.1)
-        self.network = nn.Sequential(
-            SkipLevel(n_in=32, n_channels=128, n_skip=16, taps=3, n_levels=5),
-            nn.Conv2d(128, n_image_channels + 1, 1),
-            nn.Sigmoid(),
-        )
+        self.network = SkipLevel(n_in=32, n_channels=128, n_skip=16, taps=3, n_levels=5)
+        self.head = nn.Conv2d(128, n_image_channels + 1, 1)
 
 
 GENERATORS: dict[str, Callable[[Size, tuple[float, float], int], Generator]] = {"dip": Dip}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Literal
 
@@ -48,9 +48,11 @@ def _pixels(path: Path) -> np.ndarray:
     """The stored samples of a PNG, JPEG, TIFF or other image, bit depth and channel count as in the file, RGB order."""
     try:
         if path.suffix.lower() in (".tif", ".tiff"):
-            return tifffile.imread(path)
-        with Image.open(path) as image:  # Pillow notices a truncated file; OpenCV keeps 16 bits
-            image.load()
+            with suppress(ValueError):  # LZW and the like: OpenCV reads them
+                return tifffile.imread(path)
+        else:
+            with Image.open(path) as image:  # Pillow says what is wrong with a file; OpenCV keeps 16 bits
+                image.load()
         pixels = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
     except Exception as error:  # each decoder has its own exceptions
         raise InputError(f"{path}: cannot be read as an image ({_one_line(error)}); export it again") from error
@@ -100,11 +102,11 @@ def check_size(shape: tuple[int, ...], name: str) -> None:
 
 
 def write_image(path: Path, image: np.ndarray, bits: int = 8) -> None:
-    """Writes float [3, H, W] in [0, 1] as an RGB PNG of 8 bits, or of 16 if `bits` > 8."""
+    """Writes float [3, H, W] in [0, 1] as an RGB PNG (`path` ends in .png) of 8 bits, or of 16 if `bits` > 8."""
     dtype = np.uint8 if bits <= 8 else np.uint16
     levels = np.iinfo(dtype).max
     pixels = np.round(np.clip(image, 0, 1).transpose(1, 2, 0) * levels).astype(dtype)
-    with replacing(path.with_suffix(".png")) as temporary:
+    with replacing(path) as temporary:
         if not cv2.imwrite(str(temporary), pixels[..., ::-1]):
             raise InputError(f"{path}: cannot be written; check the folder and the free space")
 

@@ -6,6 +6,7 @@ import os
 import platform
 import sys
 from importlib.metadata import version
+from pathlib import Path
 
 import psutil
 import torch
@@ -41,7 +42,7 @@ def has_fast_bfloat16(device: torch.device) -> bool:
 
 def describe(device: torch.device) -> dict[str, object]:
     """Versions and hardware, to be stored with every result."""
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or platform.machine()
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else _cpu_name()
     return {
         "device": device.type,
         "device_name": name,
@@ -53,6 +54,16 @@ def describe(device: torch.device) -> dict[str, object]:
         "dpcip": __version__,
         **{package: version(package) for package in REPORTED_PACKAGES},
     }
+
+
+def _cpu_name() -> str:
+    """The processor's model, as far as the system tells."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:  # not Linux
+        return platform.processor() or platform.machine()
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
 
 
 def available_gib() -> float:

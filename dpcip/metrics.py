@@ -14,7 +14,7 @@ def image_metrics(estimate: np.ndarray, truth: np.ndarray) -> dict[str, float]:
     """Scores of an image [C, H, W] in [0, 1] against the truth.
 
     psnr_db and ssim: data range 1, Gaussian window (sigma 1.5), population covariance (Wang et al. 2004).
-    ssim_as_released: what the released code prints, data range 2 and a uniform 7x7 window; always flatters.
+    ssim_as_released: what the released code prints, data range 2 and a uniform 7x7 window; usually flatters.
     """
     estimate, truth = estimate.astype(np.float64), truth.astype(np.float64)
     return {

@@ -118,12 +118,12 @@ def read_optics(path: Path) -> Optics:
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
         lens = Lens(**values.pop("lens", {}))
-        mask = RingMask(**{key: tuple(value) for key, value in values.pop("mask", {}).items()})
+        mask = RingMask(**{key: tuple(map(float, value)) for key, value in values.pop("mask", {}).items()})
         if "wavelengths_nm" in values:
-            values["wavelengths_nm"] = tuple(values["wavelengths_nm"])
+            values["wavelengths_nm"] = tuple(map(float, values["wavelengths_nm"]))
         return Optics(lens=lens, mask=mask, **values)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
-    except (yaml.YAMLError, TypeError, AttributeError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, TypeError, AttributeError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise InputError(f"{path}: cannot be read as optics ({reason}); see 'read_optics' for its keys") from error

@@ -16,6 +16,7 @@ from dpcip.optics import PSI_RANGE, Lens, Optics
 
 SUBSAMPLES = 5  # a pixel averages the intensity over its area: 5 x 5 points
 RADIAL_STEP_PX = 0.05  # spacing of the radial intensity profile
+MAT_UNITS = "mm, nm, mm"  # of radius, ref_wl and focus_point in a data.mat that we wrote
 MAX_PLANES = 2000  # 1400 planes of 71 taps fill 85 MB and take a minute to synthesise
 SUM_TOLERANCE = 1e-3  # how far a PSF's sum may be from 1
 
@@ -132,9 +133,13 @@ class PsfBank:
         return cls(torch.tensor(np.array(kernels), dtype=torch.float32), psi, optics.lens, "synthesised bank")
 
     def integer_planes(self) -> PsfBank:
-        """The bank's planes at integer psi, as the paper's DCM uses them; the bank itself if fewer than two are."""
+        """The bank's planes at integer psi, as the paper's DCM uses them, if they cover the bank; else the bank itself.
+
+        They cover it when they are one apart and include its first and last plane.
+        """
         keep = np.isclose(self.psi, np.round(self.psi), atol=1e-6)
-        if keep.sum() < 2 or keep.all():
+        covers = keep[0] and keep[-1] and np.allclose(np.diff(self.psi[keep]), 1)
+        if keep.all() or not covers:
             return self
         return PsfBank(self.psf[torch.from_numpy(keep)], self.psi[keep], self.lens, self.source)
 
@@ -205,6 +210,7 @@ def _mat_fields(bank: PsfBank) -> dict[str, object]:
         "num_psi_classes": float(len(psi)),
         "downsample_factor": 1.0,
         "dn_fs": 1.0,
+        "units": MAT_UNITS,  # an eleventh field, which the released code does not look at
     }
 
 
@@ -232,6 +238,8 @@ def _mat_lens(struct: np.void, path: Path) -> Lens:
         return float(np.asarray(struct[name]).item()) if name in names else default
 
     radius, wavelength, focus = value("radius", 1.14), value("ref_wl", 455.0), value("focus_point", 900.0)
+    if "units" in names and str(np.asarray(struct["units"]).item()) == MAT_UNITS:
+        return Lens(radius, wavelength, focus * 1e-3)
     if radius < 0.05:  # no aperture is 0.05 mm: the value is in metres
         radius *= 1e3
     if wavelength < 1e-2:  # 455e-9 m or 455e-6 mm

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from dpcip.errors import InputError
 from dpcip.io import replacing, write_image, write_npy
 from dpcip.psf import PsfBank
 
@@ -87,7 +89,9 @@ def psf_sheet(bank: PsfBank, psi: list[float] | None = None) -> Figure:
 
 
 def save_figure(path: Path, figure: Figure) -> None:
-    """Writes a figure as PNG; the bytes depend on the picture alone."""
+    """Writes a figure as PNG; the bytes depend on the picture alone. Raises InputError for another ending."""
+    if path.suffix.lower() != ".png":
+        raise InputError(f"{path}: pictures are written as PNG; choose a name that ends in .png")
     with replacing(path) as temporary:
         figure.savefig(temporary, dpi=PREVIEW_DPI, metadata={"Software": None})
 
@@ -110,13 +114,18 @@ def write_table(path: Path, table: pd.DataFrame, caption: str) -> None:
 
 
 def write_json(path: Path, values: dict[str, object]) -> None:
-    """Writes a dictionary as indented JSON."""
+    """Writes a dictionary as indented JSON; numbers that JSON does not know (NaN, infinity) become null."""
+    known = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in values.items()}
     with replacing(path) as temporary:
-        temporary.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+        temporary.write_text(json.dumps(known, indent=2, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def write_solution(directory: Path, capture: np.ndarray, solution: Solution) -> None:
-    """Writes all_in_focus.png, depth.npy (metres), psi.npy, preview.png and, last, report.json."""
+    """Writes all_in_focus.png, depth.npy (metres), psi.npy, preview.png and, last, report.json.
+
+    An old report goes first, so that a report always belongs to the files beside it.
+    """
+    (directory / "report.json").unlink(missing_ok=True)
     write_image(directory / "all_in_focus.png", solution.sharp)
     write_npy(directory / "depth.npy", solution.depth_m)
     write_npy(directory / "psi.npy", solution.psi)

@@ -6,11 +6,13 @@ import hashlib
 import json
 import logging
 import os
+import signal
 import sys
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TextIO
 
@@ -23,11 +25,12 @@ from dpcip.errors import InputError
 from dpcip.io import check_size, replacing
 from dpcip.machine import available_gib, describe, peak_gib, pick_device
 from dpcip.psf import PsfBank
-from dpcip.solver import Diverged, Settings, Stepper
+from dpcip.solver import Diverged, Settings, Stepper, uses_bfloat16
 
 CHECKPOINT_SECONDS = 20  # at most so much work is lost to a kill
 CONVERGED_GAIN = 0.02  # relative gain in the loss over the window below which a solve has converged
-SOLVING_MODULES = ("camera.py", "generators.py", "losses.py", "solver.py")  # code that a solve's numbers depend on
+# The code that a solve's numbers depend on, besides the PSFs, which are hashed themselves.
+SOLVING_MODULES = ("camera", "generators", "losses", "machine", "optics", "runner", "solver")
 PROGRESS_FILE = "DPCIP_PROGRESS"  # environment variable: where the progress bar goes instead of standard error
 
 log = logging.getLogger("dpcip")
@@ -51,11 +54,17 @@ class Solution:
     report: dict[str, object]
 
 
-def fingerprint(capture: np.ndarray, bank: PsfBank, settings: Settings) -> str:
-    """Hash of everything that determines a solve's numbers on one machine, the solver's own code included."""
-    digest = hashlib.sha256(torch.__version__.encode())
+def fingerprint(capture: np.ndarray, bank: PsfBank, settings: Settings, device: str = "auto") -> str:
+    """Hash of everything that determines a solve's numbers on one machine.
+
+    That is the capture, the PSFs and lens, the settings, the solver's own code, torch's version, the device, the
+    number of threads and the generator's arithmetic.
+    """
+    chosen = pick_device(device)
+    ground = [torch.__version__, chosen.type, torch.get_num_threads(), uses_bfloat16(settings, chosen)]
+    digest = hashlib.sha256(json.dumps(ground).encode())
     for module in SOLVING_MODULES:
-        digest.update(Path(__file__).with_name(module).read_bytes())
+        digest.update(Path(__file__).with_name(f"{module}.py").read_bytes())
     for array in (capture, bank.psf.numpy(), bank.psi):
         digest.update(f"{array.shape}{array.dtype}".encode() + np.ascontiguousarray(array).tobytes())
     digest.update(json.dumps([asdict(settings), asdict(bank.lens)], sort_keys=True).encode())
@@ -89,42 +98,57 @@ def solve(
     max_seconds: float | None = None,
     checkpoint: Path | None = None,
     progress: bool = True,
-    on_step: Callable[[Stepper, float], None] | None = None,
 ) -> Solution:
     """All-in-focus image and depth from one capture (paper, section 3).
 
-    capture: [C, H, W] in [0, 1]. max_seconds: time budget, counted over all resumed parts. checkpoint: file that the
-    state is saved to every 20 seconds and resumed from if it exists; removing it when the result is safe is the
-    caller's part. on_step(stepper, seconds) is called after each iteration. Raises InputError for unusable input or
-    a checkpoint of another solve.
+    capture: [C, H, W] in [0, 1]. max_seconds: time budget of this call. checkpoint: file that the state is saved to
+    every 20 seconds, on SIGINT and SIGTERM and at the end, and resumed from if it exists; removing it when the result
+    is safe is the caller's part. Raises InputError for unusable input or a checkpoint of another solve, and
+    KeyboardInterrupt, with the state saved, when it was told to stop.
     """
     check_capture(capture, bank)
+    if progress and not (checkpoint and checkpoint.exists()):
+        _announce(capture, bank, settings, pick_device(device), max_seconds)
     stepper = Stepper(torch.as_tensor(capture, dtype=torch.float32), bank, settings, pick_device(device))
-    identity = fingerprint(capture, bank, settings)
-    seconds = _resume(stepper, checkpoint, identity) if checkpoint else 0.0
-    if progress and seconds == 0:
-        _announce(stepper, bank, max_seconds)
+    # The number of iterations changes no step: a longer solve may go on from a shorter one's checkpoint.
+    identity = fingerprint(capture, bank, replace(settings, iterations=1), device)
+    earlier = seconds = _resume(stepper, checkpoint, identity) if checkpoint else 0.0
     begin = last_save = time.monotonic()
-    earlier, reason = seconds, ""
-    with _progress_stream() as stream, _bar(stepper, progress, stream) as bar:
-        try:
-            while not (reason := _stop_reason(stepper, seconds, max_seconds)):
-                reason = _try_step(stepper)
-                seconds = earlier + time.monotonic() - begin
-                if reason:
-                    break
-                if stepper.fits_db:  # none while the very first steps are rolled back
-                    bar.set_postfix_str(f"data fit {stepper.fits_db[-1]:.1f} dB", refresh=False)
-                bar.update(stepper.iteration - bar.n)
-                if on_step:
-                    on_step(stepper, seconds)
-                if checkpoint and time.monotonic() - last_save > CHECKPOINT_SECONDS:
-                    _save(stepper, checkpoint, identity, seconds)
-                    last_save = time.monotonic()
-        finally:  # also on Ctrl-C: nothing is lost
-            if checkpoint and stepper.iteration:
+    with _progress_stream() as stream, _bar(stepper, progress, stream) as bar, _told_to_stop() as told:
+        while not (reason := _stop_reason(stepper, seconds - earlier, max_seconds)):
+            reason = "interrupted" if told else _try_step(stepper)
+            seconds = earlier + time.monotonic() - begin
+            if reason:
+                break
+            if stepper.fits_db:  # none while the very first steps are rolled back
+                bar.set_postfix_str(f"data fit {stepper.fits_db[-1]:.1f} dB", refresh=False)
+            bar.update(stepper.iteration - bar.n)
+            if checkpoint and time.monotonic() - last_save > CHECKPOINT_SECONDS:
                 _save(stepper, checkpoint, identity, seconds)
-    return _solution(stepper, bank, identity, seconds, reason)
+                last_save = time.monotonic()
+        if checkpoint and stepper.iteration:
+            _save(stepper, checkpoint, identity, seconds)
+    if reason == "interrupted":
+        raise KeyboardInterrupt
+    if stepper.best.iteration < 0:
+        raise InputError("solve: the loss was not a number from the first iteration on; check the PSF bank")
+    return _solution(stepper, bank, fingerprint(capture, bank, settings, device), seconds, reason)
+
+
+@contextmanager
+def _told_to_stop() -> Iterator[list[int]]:
+    """Collects SIGINT and SIGTERM instead of acting on them, so that a step is never cut in two."""
+    received: list[int] = []
+    if threading.current_thread() is not threading.main_thread():  # only there may handlers be set
+        yield received
+        return
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    former = [signal.signal(number, lambda n, frame: received.append(n)) for number in numbers]
+    try:
+        yield received
+    finally:
+        for number, handler in zip(numbers, former, strict=True):
+            signal.signal(number, handler)
 
 
 def _try_step(stepper: Stepper) -> str:
@@ -146,17 +170,18 @@ def _stop_reason(stepper: Stepper, seconds: float, max_seconds: float | None) ->
     return "converged" if converged(second_stage, settings.convergence_window) else ""
 
 
-def _announce(stepper: Stepper, bank: PsfBank, max_seconds: float | None) -> None:
+def _announce(
+    capture: np.ndarray, bank: PsfBank, settings: Settings, device: torch.device, max_seconds: float | None
+) -> None:
     """Says what the solve will take, before it starts."""
-    settings = stepper.settings
-    cost = estimate_cost(stepper.capture.shape, bank, settings, stepper.device)
+    cost = estimate_cost(torch.Size(capture.shape), bank, settings, device)
     seconds = min(cost.seconds, max_seconds or np.inf)
-    height, width = stepper.capture.shape[1:]
+    height, width = capture.shape[1:]
     log.info(
-        f"{width}x{height} pixels, {settings.iterations} iterations on {stepper.device.type}: "
+        f"{width}x{height} pixels, {settings.iterations} iterations on {device.type}: "
         f"about {seconds / 60:.1f} min and {cost.memory_gib:.1f} GiB"
     )
-    if stepper.device.type == "cpu" and cost.memory_gib > available_gib():
+    if device.type == "cpu" and cost.memory_gib > available_gib():
         log.warning(f"only {available_gib():.1f} GiB of memory are free: crop or shrink the photograph if it fails")
 
 
@@ -184,8 +209,12 @@ def _bar(stepper: Stepper, progress: bool, stream: TextIO) -> tqdm:
 
 
 def _save(stepper: Stepper, path: Path, identity: str, seconds: float) -> None:
-    with replacing(path) as temporary:
-        torch.save({"identity": identity, "seconds": seconds, "stepper": stepper.state_dict()}, temporary)
+    """Saves the state; a failure (full disk) costs the checkpoint, not the solve."""
+    try:
+        with replacing(path) as temporary:
+            torch.save({"identity": identity, "seconds": seconds, "stepper": stepper.state_dict()}, temporary)
+    except (OSError, RuntimeError) as error:  # torch raises RuntimeError for a full disk
+        log.warning(f"{path}: the checkpoint could not be saved ({' '.join(str(error).split())[:80]}); solving on")
 
 
 def _resume(stepper: Stepper, path: Path, identity: str) -> float:
@@ -196,7 +225,7 @@ def _resume(stepper: Stepper, path: Path, identity: str) -> float:
         state = torch.load(path, map_location=stepper.device, weights_only=True)
     except Exception as error:  # torch raises several kinds for a damaged file
         raise InputError(f"{path}: the checkpoint cannot be read; delete it to start anew") from error
-    if state.get("identity") != identity:
+    if not isinstance(state, dict) or state.get("identity") != identity:
         raise InputError(
             f"{path}: belongs to a solve of other input, settings or code; delete it or choose another folder"
         )

@@ -28,8 +28,8 @@ class Sensor:
     bits: int = 8
 
     def __post_init__(self) -> None:
-        if self.full_well_e is not None and not self.full_well_e > 0:
-            raise InputError(f"sensor: full well is {self.full_well_e} electrons; it must be positive")
+        if self.full_well_e is not None and not 0 < self.full_well_e <= 1e9:
+            raise InputError(f"sensor: full well is {self.full_well_e} electrons; it must be positive, 1e9 at most")
         if not 0 <= self.read_noise < 1:
             raise InputError(f"sensor: read noise is {self.read_noise}; give a fraction of full scale, 0 to 1")
         if not 1 <= self.bits <= 16:

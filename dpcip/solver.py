@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import math
 import statistics
 from dataclasses import dataclass
@@ -36,14 +37,17 @@ class Settings:
     precision: Literal["float32", "auto"] = "float32"  # auto: bfloat16 in the generator where it is quicker
     channels_last: bool = False
     convolution: Convolution = "fft"
-    spike_factor: float = math.inf  # a loss above so many times the recent median is rolled back
-    convergence_window: int | None = None  # stop when the data fit gained nothing for so many iterations
+    spike_factor: float | None = None  # a loss above so many times the recent median is rolled back; NaN always is
+    convergence_window: int | None = None  # stop when the loss fell by less than 2 % in so many iterations
     seed: int = 0
 
     def __post_init__(self) -> None:
         for name in ("iterations", "l2_iterations"):
             if getattr(self, name) < (name == "iterations"):
                 raise InputError(f"settings: {name} is {getattr(self, name)}; it must be positive")
+        for name, choices in (("precision", ("float32", "auto")), ("convolution", ("fft", "direct"))):
+            if getattr(self, name) not in choices:
+                raise InputError(f"settings: {name} is {getattr(self, name)!r}; choose from {', '.join(choices)}")
         if not 0 < self.learning_rate < 1:
             raise InputError(f"settings: learning_rate is {self.learning_rate}; it must lie between 0 and 1")
 
@@ -62,6 +66,11 @@ PRESETS: dict[str, Settings] = {
         convergence_window=200,
     ),
 }
+
+
+def uses_bfloat16(settings: Settings, device: torch.device) -> bool:
+    """Whether the generator's convolutions run in bfloat16."""
+    return settings.precision == "auto" and has_fast_bfloat16(device)
 
 
 @dataclass
@@ -93,9 +102,10 @@ class Stepper:
         generator = make_generator(settings.generator, size, bank.psi_range, len(capture), settings.seed)
         memory_format = torch.channels_last if settings.channels_last else torch.contiguous_format
         self.generator = generator.to(device=device, memory_format=memory_format)  # type: ignore[call-overload]
-        self.camera = InterpolatedDCM(bank, size, settings.convolution).to(device)
+        single = dataclasses.replace(bank, psf=bank.psf.float())
+        self.camera = InterpolatedDCM(single, size, settings.convolution).to(device)
         self.optimizer = torch.optim.Adam(self.generator.parameters(), lr=settings.learning_rate)
-        self.bfloat16 = settings.precision == "auto" and has_fast_bfloat16(device)
+        self.bfloat16 = uses_bfloat16(settings, device)
         self.iteration = 0
         self.rate_scale = 1.0  # halved at each rollback
         self.n_rollbacks = 0
@@ -156,7 +166,8 @@ class Stepper:
 
     def _spike_level(self) -> float:
         recent = self.losses[max(self.stage_start, len(self.losses) - RECENT) :]
-        return self.settings.spike_factor * statistics.median(recent) if len(recent) >= RECENT // 3 else math.inf
+        factor = self.settings.spike_factor
+        return factor * statistics.median(recent) if factor and len(recent) >= RECENT // 3 else math.inf
 
     def _roll_back(self) -> None:
         self.n_rollbacks += 1
@@ -175,7 +186,7 @@ class Stepper:
 
     def _restore(self, state: dict) -> None:
         self.generator.load_state_dict(state["generator"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        self.optimizer.load_state_dict(copy.deepcopy(state["optimizer"]))  # Adam keeps and changes what it is given
         self.iteration = state["iteration"]
         del self.losses[self.iteration :], self.fits_db[self.iteration :]
 

@@ -36,9 +36,7 @@ def odd_bank() -> PsfBank:
 def published_sample() -> Path:
     """Folder with sharp.png, psi.dpt and coded.png of the authors' one published capture (not part of a clone)."""
     if not PUBLISHED_SAMPLE.is_dir():
-        pytest.skip(
-            "the published sample is not on this machine; it cannot be redistributed in this repository's tests"
-        )
+        pytest.skip("the published sample is not on this machine")
     return PUBLISHED_SAMPLE
 
 
