@@ -81,6 +81,15 @@ def test_weights_are_the_papers_hats() -> None:
     assert torch.allclose(plane_weights(psi, planes), hats)
 
 
+def test_gradient_at_a_plane_is_one_sides_slope(odd_bank: PsfBank) -> None:
+    """And not the sum of both sides', which would throw psi off every plane."""
+    planes = torch.tensor([0.0, 1.0, 2.0])
+    values = torch.tensor([0.0, 1.0, 3.0])  # slopes 1 and 2
+    psi = torch.tensor([[0.0, 0.5, 1.0, 1.5]], requires_grad=True)
+    (plane_weights(psi, planes) * values[:, None, None]).sum().backward()
+    assert psi.grad is not None and psi.grad.tolist() == [[1, 1, 2, 2]]
+
+
 def test_weights_interpolate_uneven_planes_and_sum_to_one() -> None:
     planes = torch.tensor([-3.0, -1.5, 0.0, 4.0])
     psi = torch.tensor([[-5.0, -3.0, -2.25, 1.0, 4.0, 9.0]])

@@ -104,6 +104,7 @@ def test_help_of_every_verb(monkeypatch, capsys) -> None:
 
 # ---- bad inputs: (what, how it comes about, the command, what the line must name) ----
 
+ABSENT = "mps" if not torch.backends.mps.is_available() else "cuda"
 SOLVE = ("solve", "photo.png", "--out", "result", "--iterations", 3)
 SIMULATE = ("simulate", "photo.png", "depth.npy", "--unit", "m", "--out", "coded.png")
 
@@ -182,7 +183,22 @@ BAD_INPUTS: dict[str, tuple[Callable[[], object] | None, tuple, str]] = {
     "unknown preset": (None, (*SOLVE, "--preset", "best"), "best"),
     "unknown generator": (None, (*SOLVE, "--generator", "gan"), "gan"),
     "unknown device": (None, (*SOLVE, "--device", "tpu"), "tpu"),
-    "device that is not there": (None, (*SOLVE, "--device", "mps"), "mps"),
+    "device that is not there": (None, (*SOLVE, "--device", ABSENT), ABSENT),
+    "negative seed": (None, (*SOLVE, "--seed", -1), "--seed"),
+    "seed too large": (None, (*SOLVE, "--seed", 2**64), "--seed"),
+    "no threads": (None, (*SOLVE, "--threads", 0), "--threads"),
+    "infinite full well": (None, (*SIMULATE, "--full-well", "inf"), "full well"),
+    "picture not PNG": (None, ("psf", "--out", "b.npz", "--psi", 0, 1, 1, "--picture", "p.jpg"), "p.jpg"),
+    "optics of nested lists": (
+        lambda: Path("o.yaml").write_text("mask: {edges: [0, 1], phases_rad: [[1, 2]]}"),
+        ("psf", "--out", "b.npz", "--optics", "o.yaml"),
+        "o.yaml",
+    ),
+    "result that is no report": (
+        lambda: (Path("result").mkdir(), Path("result/report.json").write_text('{"psf_bank": {"lens": {"x": 1}}}')),
+        ("evaluate", "result", "--sharp", "photo.png", "--depth", "depth.npy", "--unit", "m"),
+        "report.json",
+    ),
     "no iterations": (None, ("solve", "photo.png", "--out", "result", "--iterations", 0), "iterations"),
     "unknown verb": (None, ("sovle", "photo.png"), "sovle"),
     "no verb's argument": (None, ("solve",), "CODED"),
@@ -253,6 +269,29 @@ def test_bad_input_keeps_what_was_computed(files: Path, monkeypatch) -> None:
     _truncated()
     assert run(monkeypatch, *SOLVE) != 0
     assert {p: p.read_bytes() for p in Path("result").iterdir()} == before
+
+
+def test_another_photographs_result_is_not_overwritten(files: Path, monkeypatch, capsys) -> None:
+    assert run(monkeypatch, *SOLVE) == 0
+    before = Path("result/psi.npy").read_bytes()
+    assert run(monkeypatch, *SOLVE, "--seed", 5) == 2
+    assert "holds the result of another photograph" in capsys.readouterr().err
+    assert Path("result/psi.npy").read_bytes() == before
+
+
+def test_one_solve_at_a_time_in_a_folder(files: Path, monkeypatch, capsys) -> None:
+    with cli._claimed(Path("result")):
+        assert run(monkeypatch, *SOLVE) == 2
+    assert "another solve is writing there" in capsys.readouterr().err
+
+
+def test_out_of_time_then_the_same_command(files: Path, monkeypatch, capsys) -> None:
+    command = ("solve", "photo.png", "--out", "result", "--iterations", 3, "--max-seconds", 1e-9)
+    for stopped_by in ("max_seconds", "max_seconds", "iterations"):
+        assert run(monkeypatch, *command) == 0
+        assert json.loads(Path("result/report.json").read_text())["stopped_by"] == stopped_by
+    assert run(monkeypatch, *command) == 0
+    assert "already solved" in capsys.readouterr().out
 
 
 def test_wrong_sizes_in_evaluate(files: Path, monkeypatch, capsys) -> None:

@@ -65,6 +65,12 @@ def test_written_image_reads_back(tmp_path: Path, bits: int) -> None:
     assert np.abs(read_image(tmp_path / "image.png") - image).max() <= 0.51 / (2**bits - 1)
 
 
+def test_lzw_tiff(tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (64, 66, 3)).astype(np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "lzw.tif", compression="tiff_lzw")
+    assert np.allclose(read_image(tmp_path / "lzw.tif").transpose(1, 2, 0) * 255, pixels, atol=1e-3)
+
+
 def test_palette_png_reads_as_rgb(tmp_path: Path) -> None:
     pixels = np.zeros((64, 64, 3), np.uint8)
     pixels[:32] = (255, 0, 0)

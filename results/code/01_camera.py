@@ -84,7 +84,7 @@ for psi in (-4, -2, 0, 2, 5, 10):
     print(f"psi {psi:3d}  ->  {lens.depth_from_psi(psi):.3f} m   by hand {by_hand_m:.3f} m")
 
 
-# Equal steps in $\psi$ are equal steps in *inverse* depth, so a step of one radian is 1 cm of depth at the near end and
+# Equal steps in $\psi$ are equal steps in *inverse* depth, so a step of one radian is 2 cm of depth at the near end and
 # 25 cm at the far end. An error that is small in $\psi$ can be large in metres: we always state both.
 
 figure, ax = plt.subplots(figsize=(6, 3), layout="constrained")

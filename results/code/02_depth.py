@@ -208,5 +208,5 @@ plt.show()
 
 
 # **What to take away.** One photograph, no training data, and both the sharp image and a metric depth map come out. The
-# data fit alone does not say how good they are: it is far higher than the image's own PSNR, since different drawings
+# data fit alone does not say how good they are, nor how lucky the seed was: it is far higher than the image's own PSNR, since different drawings
 # explain the same photograph nearly equally well. The prior, the network's structure, chooses among them.
