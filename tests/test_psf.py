@@ -79,7 +79,7 @@ def test_sharpest_planes_spread_over_colours(fine_bank: PsfBank) -> None:
 
 @pytest.mark.parametrize("suffix", [".npz", ".mat"])
 def test_bank_survives_a_round_trip(tmp_path: Path, odd_bank: PsfBank, suffix: str) -> None:
-    bank = PsfBank(odd_bank.psf, odd_bank.psi, Lens(0.04, 500.0, 0.015))  # a microscope's
+    bank = PsfBank(odd_bank.psf, odd_bank.psi, Lens(0.04, 500.0, 0.003))  # a microscope's
     bank.save(tmp_path / f"bank{suffix}")
     loaded = PsfBank.load(tmp_path / f"bank{suffix}")
     assert torch.allclose(loaded.psf, bank.psf)
