@@ -92,9 +92,19 @@ def run(name: str) -> None:
                 progress_bar=False,
                 extra_arguments=["--log-level=ERROR"],  # else each kernel warns that it listens on the loopback
             )
+            _strip_run_details(temporary)
     finally:
         finished.set()
         reporter.join()
+
+
+def _strip_run_details(path: Path) -> None:
+    """Takes papermill's notes out of an executed notebook: this machine's paths, and the time of each cell."""
+    notebook = nbformat.read(path, as_version=4)
+    for part in (notebook, *notebook.cells):
+        for key in ("papermill", "execution"):
+            part.metadata.pop(key, None)
+    nbformat.write(notebook, path)
 
 
 def _report_progress(path: Path, finished: threading.Event) -> None:

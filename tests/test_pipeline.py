@@ -122,6 +122,7 @@ def test_stored_notebook_has_no_error_and_no_stray_warning(name: str) -> None:
             for output in cell.get("outputs", []):
                 assert output.output_type != "error"
                 assert output.get("name") != "stderr", output.get("text")
+        assert str(TOP) not in (folder / f"{name}.ipynb").read_text(), "a path of this machine"
 
 
 def test_every_output_of_a_stage_is_kept_in_git_not_in_dvcs_cache() -> None:
