@@ -175,6 +175,7 @@ def test_interrupt_waits_for_the_step_and_loses_nothing(
     with pytest.raises(KeyboardInterrupt):
         solve(capture, bank, QUICK, checkpoint=checkpoint, progress=False)
     monkeypatch.undo()
+    assert torch.load(checkpoint, weights_only=True)["stepper"]["iteration"] == 7  # the step was finished, then saved
     resumed = solve(capture, bank, QUICK, checkpoint=checkpoint, progress=False)
     assert np.array_equal(resumed.psi, solve(capture, bank, QUICK, progress=False).psi)
 
