@@ -22,6 +22,7 @@ from dpcip.runner import PROGRESS_FILE
 TOP = Path(__file__).resolve().parent.parent
 NOTEBOOKS = TOP / "notebooks"
 RESULTS = TOP / "results"
+SHARED_PARAMETERS = ("scale", "seed", "dataset")  # entries of params.yaml that every notebook gets
 PROGRESS_POLL_SECONDS = 2.0
 
 
@@ -35,7 +36,8 @@ def notebook_parameters(name: str, params: dict[str, Any], scale: str | None = N
     section = params.get(name, {})
     if scale not in section:
         raise InputError(f"params.yaml: {name} has no scale '{scale}'; choose from {', '.join(section) or 'none'}")
-    values = {"scale": scale, "seed": params["seed"], "results": "../results", **(section[scale] or {})}
+    shared = {name: params[name] for name in SHARED_PARAMETERS}
+    values = {**shared, "scale": scale, "results": "../results", **(section[scale] or {})}
     known = papermill.inspect_notebook(str(NOTEBOOKS / f"{name}.ipynb"))
     unknown = sorted(set(values) - set(known))
     if unknown:
@@ -51,7 +53,7 @@ def read_params(path: Path = TOP / "params.yaml") -> dict[str, Any]:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, yaml.YAMLError) as error:
         raise InputError(f"{path}: cannot be read ({' '.join(str(error).split())})") from error
-    missing = {"scale", "seed"} - set(values)
+    missing = set(SHARED_PARAMETERS) - set(values)
     if missing:
         raise InputError(f"{path}: has no entry '{sorted(missing)[0]}'")
     return values

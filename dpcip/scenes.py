@@ -12,7 +12,7 @@ from skimage import data
 from skimage.transform import downscale_local_mean
 
 from dpcip.errors import InputError
-from dpcip.io import Unit, psi_of_map, read_depth, read_image
+from dpcip.io import MILLIMETRE, Unit, psi_of_map, read_depth, read_image
 from dpcip.optics import Lens
 
 # Calibration of the Middlebury "Motorcycle" pair at the size that scikit-image ships (skimage.data.stereo_motorcycle).
@@ -70,8 +70,12 @@ def motorcycle() -> Scene:
     return Scene("motorcycle", sharp, MOTORCYCLE_SCALE * depth_m, valid)
 
 
-def _read_pair(name: str, sharp: Path, depth: Path, unit: Unit, lens: Lens) -> Scene:
-    image, values = read_image(sharp), read_depth(depth, unit)
+def read_pair(
+    name: str, sharp: Path, depth: Path, unit: Unit, lens: Lens | None = None, metres_per_level: float = MILLIMETRE
+) -> Scene:
+    """A scene from two files. Raises InputError naming the file that cannot be read, or if their sizes differ."""
+    image, values = read_image(sharp), read_depth(depth, unit, metres_per_level)
+    lens = lens or Lens()
     if image.shape[1:] != values.shape:
         raise InputError(
             f"{depth}: is {values.shape[1]}x{values.shape[0]} pixels, {sharp.name} is "
@@ -96,7 +100,7 @@ def folder(path: Path, unit: Unit, lens: Lens | None = None) -> Iterator[Scene]:
         depth = next((p for p in partners if p.is_file()), None)
         if depth is None:
             raise InputError(f"{image}: has no depth file of the same name in {path / 'depth'}")
-        yield _read_pair(image.stem, image, depth, unit, lens or Lens())
+        yield read_pair(image.stem, image, depth, unit, lens)
 
 
 def published(path: Path) -> Iterator[Scene]:
@@ -109,4 +113,4 @@ def published(path: Path) -> Iterator[Scene]:
     if not images:
         raise InputError(f"{path}: has no images in inputs/; copy the folder 'data' of the released code there")
     for image in images:
-        yield _read_pair(image.stem, image, path / "GT" / f"{image.stem}_GT.dpt", "psi", Lens())
+        yield read_pair(image.stem, image, path / "GT" / f"{image.stem}_GT.dpt", "psi")

@@ -16,8 +16,8 @@ def test_links_lead_somewhere(text: Path) -> None:
         assert link.startswith("http") or (text.parent / link).exists(), link
 
 
-def test_motorcycle_table_is_the_pipelines() -> None:
+def test_example_table_is_the_pipelines() -> None:
     """The numbers under the picture are copied by no hand: they are the lines of the table that `make repro` wrote."""
     readme = (TOP / "README.md").read_text(encoding="utf-8")
-    table = (TOP / "results" / "tables" / "depth_motorcycle.md").read_text(encoding="utf-8")
+    table = (TOP / "results" / "tables" / "depth_example.md").read_text(encoding="utf-8")
     assert table.strip() in readme
