@@ -22,7 +22,8 @@
 scale = "tutorial"  # which section of params.yaml made this run
 seed = 0
 results = "../.work/tutorial"  # where tables and figures go
-factor = 5  # the motorcycle photograph is shrunk by this factor
+dataset = "rendered"  # rendered, tauagent or motorcycle
+factor = 3  # the picture is shrunk by this factor
 
 
 from pathlib import Path
@@ -36,10 +37,10 @@ from scipy.ndimage import distance_transform_edt
 from scipy.special import j0
 
 from dpcip.camera import InterpolatedDCM, simulate
+from dpcip.datasets import shots
 from dpcip.optics import Lens, Optics
 from dpcip.psf import PsfBank, psi_planes, synthesise_psf
 from dpcip.report import psf_sheet, save_figure, show_depth, show_image, show_map, write_table
-from dpcip.scenes import motorcycle
 from dpcip.sensor import Sensor
 
 results = Path(results)
@@ -47,14 +48,12 @@ sns.set_theme(context="notebook", style="ticks")
 
 
 # This is what the finished camera does: left a sharp scene, in the middle its depth, right the photograph that the sensor
-# records. Look at the colour fringes: they differ between the near wheel and the far wall. Those fringes are the message.
+# records. Look at the colour fringes: they differ between near things and the far wall. Those fringes are the message.
 # 
-# The scene is the Middlebury *Motorcycle*, a real photograph with measured depth that ships with scikit-image. The real
-# garage is 2.1 to 5.0 m deep; we photograph a model of it at 29 % scale, so that it fits the camera's range. (A model at
-# any scale gives the same sharp photograph; only the defocus changes.)
+# The scene is the first of the five that [notebook 0](00_scenes.ipynb) shows, rendered with its exact depth.
 
 optics = Optics()  # the published camera: every number of it stands in dpcip/optics.py
-scene = motorcycle().reduced(factor)
+scene = shots(dataset)[0].read().reduced(factor)
 fine_bank = PsfBank.synthesise(optics, psi_planes(step=0.1))
 capture = Sensor().expose(simulate(scene.sharp, scene.psi(optics.lens), fine_bank))
 
@@ -310,7 +309,7 @@ for low, high in [(0, np.inf), *bands_px]:
 dcm_error = pd.DataFrame(rows)
 height, width = psi_map.shape
 caption = (
-    f"How well the paper's DCM reproduces a capture when fed the true image and depth: motorcycle, {width}x{height}. "
+    f"How well the paper's DCM reproduces a capture when fed the true image and depth: {scene.name}, {width}x{height}. "
     f"Rounding to 8 bits alone would leave 58.9 dB. Scale: {scale}."
 )
 write_table(results / "tables" / "camera_dcm_error", dcm_error, caption)
