@@ -1,4 +1,4 @@
-"""Two models of the coded camera: the differentiable one in the loss (DCM) and the simulator that makes captures."""
+"""Models of the coded camera: the two differentiable ones (DCM) and the simulator that makes captures."""
 
 from __future__ import annotations
 
@@ -46,17 +46,28 @@ class Blur(nn.Module):
         self.register_buffer("kernel", torch.fft.rfft2(psf, s=self.fft_size), persistent=False)
 
     def forward(self, image: Tensor) -> Tensor:
-        height, width = self.size
-        padded = replicate_pad(image, self.n_taps // 2)
         if self.convolution == "fft":
-            spectrum = torch.fft.rfft2(padded, s=self.fft_size) * self.kernel
-            start = self.n_taps - 1
-            return torch.fft.irfft2(spectrum, s=self.fft_size)[..., start : start + height, start : start + width]
+            return self._back(self._spectrum(image) * self.kernel)
+        padded = replicate_pad(image, self.n_taps // 2)
         n_planes, n_channels = self.kernel.shape[:2]
         # One group a channel, one output a plane; conv2d orders its outputs channel by channel.
         weight = self.kernel.transpose(0, 1).reshape(n_planes * n_channels, 1, self.n_taps, self.n_taps)
         planes = F.conv2d(padded[None], weight, groups=n_channels)[0]
+        height, width = self.size
         return planes.reshape(n_channels, n_planes, height, width).transpose(0, 1)
+
+    def summed(self, layers: Tensor) -> Tensor:
+        """Blurs each layer with its plane's kernel and adds up: [P, C or 1, H, W] -> [C, H, W]. Needs "fft"."""
+        return self._back((self._spectrum(layers) * self.kernel).sum(dim=0))
+
+    def _spectrum(self, image: Tensor) -> Tensor:
+        return torch.fft.rfft2(replicate_pad(image, self.n_taps // 2), s=self.fft_size)
+
+    def _back(self, spectrum: Tensor) -> Tensor:
+        """The valid region of the inverse transform."""
+        height, width = self.size
+        start = self.n_taps - 1
+        return torch.fft.irfft2(spectrum, s=self.fft_size)[..., start : start + height, start : start + width]
 
 
 def plane_weights(psi: Tensor, planes: Tensor) -> Tensor:
@@ -90,6 +101,45 @@ class InterpolatedDCM(nn.Module):
     def forward(self, sharp: Tensor, psi: Tensor) -> Tensor:
         weights = plane_weights(psi, self.planes)
         return torch.einsum("phw,pchw->chw", weights, self.blur(sharp))
+
+
+class LayeredBlur(nn.Module):
+    """The masked DCM at one depth map: `result = sum_k h_k * (w_k image) / sum_k h_k * w_k`, linear in the image.
+
+    weights: [P, H, W], the share of each plane in each pixel. forward([C, H, W]) = [C, H, W].
+    The layers are summed as spectra, so that C inverse transforms serve all planes.
+    """
+
+    def __init__(self, blur: Blur, weights: Tensor) -> None:
+        super().__init__()
+        self.blur = blur
+        self.weights = weights
+        self.coverage = blur.summed(weights[:, None])
+
+    def forward(self, image: Tensor) -> Tensor:
+        return self.blur.summed(self.weights[:, None] * image) / self.coverage
+
+
+class MaskedDCM(nn.Module):
+    """A differentiable camera that knows occlusion: cut the image into layers by depth, blur each, sum, divide.
+
+    forward(sharp [C, H, W] in [0, 1], psi [H, W] in rad) = capture [C, H, W]. The simulator's model with soft layers:
+    each pixel is shared between the two planes next to its psi (the hat weights of the paper's DCM), and the sum is
+    divided by the equally blurred shares. Linear in `sharp`, differentiable in `psi`. Always convolves by FFT.
+    """
+
+    def __init__(self, bank: PsfBank, image_size: tuple[int, int]) -> None:
+        super().__init__()
+        self.blur = Blur(bank.psf, image_size)
+        self.planes: Tensor
+        self.register_buffer("planes", torch.as_tensor(bank.psi, dtype=bank.psf.dtype), persistent=False)
+
+    def at(self, psi: Tensor) -> LayeredBlur:
+        """The camera for one depth map psi [H, W], a linear operator on images."""
+        return LayeredBlur(self.blur, plane_weights(psi, self.planes))
+
+    def forward(self, sharp: Tensor, psi: Tensor) -> Tensor:
+        return self.at(psi)(sharp)
 
 
 def nearest_plane(psi: np.ndarray, planes: np.ndarray) -> np.ndarray:

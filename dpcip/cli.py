@@ -22,7 +22,7 @@ from dpcip.camera import simulate as simulate_capture
 from dpcip.errors import InputError
 from dpcip.generators import GENERATORS
 from dpcip.io import MILLIMETRE, Unit, psi_of_map, read_depth, read_image, write_image
-from dpcip.metrics import depth_metrics, image_metrics
+from dpcip.metrics import confidence_metrics, depth_metrics, image_metrics
 from dpcip.optics import Lens, read_optics
 from dpcip.psf import PsfBank, psi_planes
 from dpcip.report import energy_table, psf_sheet, save_figure, write_json, write_solution
@@ -32,7 +32,7 @@ from dpcip.solver import PRESETS
 
 ENERGY_BOXES = (31, 23, 19, 15)  # paper, Table 3
 CHECKPOINT = "checkpoint.pt"
-RESULT_FILES = ("all_in_focus.png", "depth.npy", "psi.npy", "preview.png")
+RESULT_FILES = ("all_in_focus.png", "depth.npy", "psi.npy", "psi_std.npy", "preview.png")
 SIMULATION_STEP = 0.1  # rad between the simulator's layers
 
 log = logging.getLogger("dpcip")
@@ -160,8 +160,8 @@ def solve_command(
 ) -> None:
     """Recover the all-in-focus image and depth of the photograph CODED.
 
-    Writes all_in_focus.png, depth.npy (metres), psi.npy (radians), preview.png and report.json to the folder. A solve
-    that was interrupted, or that ran out of --max-seconds, goes on from where it was when the same command is given.
+    Writes all_in_focus.png, depth.npy (metres), psi.npy and psi_std.npy (radians; defocus and its uncertainty),
+    preview.png and report.json to the folder. A solve that was interrupted, or that ran out of --max-seconds, goes on from where it was when the same command is given.
     """
     capture = read_image(coded)
     bank = (PsfBank.load(bank_file) if bank_file else PsfBank.synthesise()).integer_planes()
@@ -243,6 +243,7 @@ def evaluate(directory: Path, sharp: Path, depth: Path, unit: Unit, depth_scale:
             size = f"{estimate.shape[2]}x{estimate.shape[1]}"
             raise InputError(f"{file}: is {shape[1]}x{shape[0]} pixels, the result {size}; they must be the same")
     metrics = {**image_metrics(estimate, truth), **depth_metrics(psi, psi_true, lens, (psi_min, psi_max))}
+    metrics |= confidence_metrics(psi, read_depth(directory / "psi_std.npy", "psi"), psi_true, (psi_min, psi_max))
     width = max(map(len, metrics))
     for name, value in metrics.items():
         click.echo(f"{name:<{width}}  {value:8.4f}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -13,6 +13,7 @@ from dpcip.solver import Settings, Stepper
 PROBE_SIDE_PX = 128
 BYTES_PER_PARAMETER = 24  # weight, gradient, two moments, and the copies in best state and snapshot
 WORKSPACE = 1.4  # gradients and scratch space on top of what the backward pass keeps
+FINISH = 4  # time of start and end together, in units of the start's: the last deconvolution is the longer one
 BASE_GIB = 0.5  # Python and torch themselves
 
 
@@ -48,7 +49,7 @@ def estimate_cost(shape: torch.Size, bank: PsfBank, settings: Settings, device: 
     was right to 7 %; the time is rougher (caches, other work on the machine), and the progress bar corrects it.
     """
     noise = torch.rand(shape[0], PROBE_SIDE_PX, PROBE_SIDE_PX, generator=torch.Generator().manual_seed(0))
-    probe = Stepper(noise, bank, settings, device)
+    probe = Stepper(noise, bank, replace(settings, warmup_iterations=0, guide_iterations=0), device)
     margin = bank.size - 1
     padded = (shape[1] + margin) * (shape[2] + margin) / (PROBE_SIDE_PX + margin) ** 2
     pixels = shape[1] * shape[2] / PROBE_SIDE_PX**2
@@ -59,4 +60,7 @@ def estimate_cost(shape: torch.Size, bank: PsfBank, settings: Settings, device: 
     start = time.monotonic()
     probe.step()
     per_iteration = (time.monotonic() - start) * pixels
-    return Cost(per_iteration * settings.iterations, memory / 2**30 + BASE_GIB)
+    start = time.monotonic()
+    probe.first_estimate()
+    around = (time.monotonic() - start) * pixels * (FINISH if settings.deconvolve else 1)  # before and after the steps
+    return Cost(per_iteration * settings.iterations + around, memory / 2**30 + BASE_GIB)

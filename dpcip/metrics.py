@@ -76,6 +76,35 @@ def depth_metrics(
     }
 
 
+def sparsification(error: np.ndarray, uncertainty: np.ndarray, shares: np.ndarray) -> np.ndarray:
+    """Mean error of the most certain `shares` of the pixels, relative to that of all: 1 at share 1.
+
+    The curve falls towards small shares if `uncertainty` knows where the errors are.
+    """
+    ordered = np.cumsum(error.ravel()[np.argsort(uncertainty, axis=None, kind="stable")])
+    counts = np.maximum((shares * error.size).astype(int), 1)
+    return ordered[counts - 1] / counts / max(error.mean(), 1e-12)
+
+
+def confidence_metrics(
+    psi: np.ndarray, psi_std: np.ndarray, psi_true: np.ndarray, psi_range: tuple[float, float] = PSI_RANGE
+) -> dict[str, float]:
+    """How well psi_std [H, W] ranks the errors of psi [H, W].
+
+    psi_mae_confident_half: mean error of the more certain half, rad. ause: area between the sparsification curve and
+    that of the errors themselves (Ilg et al. 2018), in units of the mean error; 0 is perfect, a random order's is
+    ause_random.
+    """
+    error = np.abs(psi - np.clip(psi_true, *psi_range))
+    shares = np.linspace(0.05, 1, 20)
+    best, found = (sparsification(error, ranking, shares) for ranking in (error, psi_std))
+    return {
+        "psi_mae_confident_half": float(sparsification(error, psi_std, np.array([0.5]))[0] * error.mean()),
+        "ause": float(np.mean(found - best)),
+        "ause_random": float(np.mean(1 - best)),
+    }
+
+
 def _mean(values: np.ndarray) -> float:
     return float(values.mean()) if values.size else float("nan")
 

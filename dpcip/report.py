@@ -58,15 +58,19 @@ def show_residual(axes: Axes, residual: np.ndarray, title: str) -> None:
 
 
 def preview(capture: np.ndarray, solution: Solution) -> Figure:
-    """Four pictures: capture, all-in-focus image, depth in metres, residual."""
+    """Six pictures: capture, all-in-focus image, residual; depth, its uncertainty, depth where it is most certain."""
     height, width = solution.psi.shape
-    figure = Figure(figsize=(11, 0.8 + 10 * height / width), dpi=PREVIEW_DPI, layout="constrained")
-    axes = figure.subplots(2, 2)
+    figure = Figure(figsize=(16, 0.8 + 10 * height / width), dpi=PREVIEW_DPI, layout="constrained")
+    axes = figure.subplots(2, 3)
     show_image(axes[0, 0], capture, "capture")
     show_image(axes[0, 1], solution.sharp, "all-in-focus")
-    show_depth(axes[1, 0], solution.depth_m)
     fit_db = solution.report["data_fit_db"]
-    show_residual(axes[1, 1], solution.coded - capture, f"residual: model minus capture ({fit_db:.1f} dB)")
+    show_residual(axes[0, 2], solution.coded - capture, f"residual: model minus capture ({fit_db:.1f} dB)")
+    show_depth(axes[1, 0], solution.depth_m)
+    show_map(axes[1, 1], solution.psi_std, "uncertainty of the depth", "standard deviation of psi (rad)", "magma")
+    certain = np.where(solution.psi_std <= np.median(solution.psi_std), solution.depth_m, np.nan)
+    limits = float(solution.depth_m.min()), float(solution.depth_m.max())
+    show_depth(axes[1, 2], certain, "depth, the more certain half", limits)
     return figure
 
 
@@ -121,7 +125,7 @@ def write_json(path: Path, values: dict[str, object]) -> None:
 
 
 def write_solution(directory: Path, capture: np.ndarray, solution: Solution) -> None:
-    """Writes all_in_focus.png, depth.npy (metres), psi.npy, preview.png and, last, report.json.
+    """Writes all_in_focus.png, depth.npy (metres), psi.npy and psi_std.npy (rad), preview.png and, last, report.json.
 
     An old report goes first, so that a report always belongs to the files beside it.
     """
@@ -129,5 +133,6 @@ def write_solution(directory: Path, capture: np.ndarray, solution: Solution) -> 
     write_image(directory / "all_in_focus.png", solution.sharp)
     write_npy(directory / "depth.npy", solution.depth_m)
     write_npy(directory / "psi.npy", solution.psi)
+    write_npy(directory / "psi_std.npy", solution.psi_std)
     save_figure(directory / "preview.png", preview(capture, solution))
     write_json(directory / "report.json", solution.report)

@@ -26,11 +26,15 @@ from dpcip.io import check_size, replacing
 from dpcip.machine import available_gib, describe, peak_gib, pick_device
 from dpcip.psf import PsfBank
 from dpcip.solver import Diverged, Settings, Stepper, uses_bfloat16
+from dpcip.start import depth_prior
 
 CHECKPOINT_SECONDS = 20  # at most so much work is lost to a kill
 CONVERGED_GAIN = 0.02  # relative gain in the loss over the window below which a solve has converged
 # The code that a solve's numbers depend on, besides the PSFs, which are hashed themselves.
-SOLVING_MODULES = ("camera", "generators", "losses", "machine", "optics", "runner", "solver")
+SOLVING_MODULES = (
+    *("camera", "deconvolution", "generators", "losses", "machine", "optics"),
+    *("runner", "smoothing", "solver", "spectral", "start"),
+)
 PROGRESS_FILE = "DPCIP_PROGRESS"  # environment variable: where the progress bar goes instead of standard error
 
 log = logging.getLogger("dpcip")
@@ -41,14 +45,16 @@ class Solution:
     """The result of a solve.
 
     sharp: all-in-focus image, float32 [C, H, W] in [0, 1]. psi: float32 [H, W], rad. depth_m: float32 [H, W], metres.
+    psi_std: float32 [H, W], rad; how uncertain the capture leaves psi, from its local spectra (dpcip/start.py).
     coded: what the camera model makes of them, float32 [C, H, W]; its difference from the capture is the residual.
-    fits_db: data fit of each iteration, -10 log10 of the mean squared residual.
+    fits_db: data fit of each iteration, -10 log10 of the mean squared residual; NaN while the start is fitted.
     report: settings, machine, time, memory, data fit and why it stopped, ready for JSON.
     """
 
     sharp: np.ndarray
     psi: np.ndarray
     depth_m: np.ndarray
+    psi_std: np.ndarray
     coded: np.ndarray
     fits_db: np.ndarray
     report: dict[str, object]
@@ -110,8 +116,9 @@ def solve(
     if progress and not (checkpoint and checkpoint.exists()):
         _announce(capture, bank, settings, pick_device(device), max_seconds)
     stepper = Stepper(torch.as_tensor(capture, dtype=torch.float32), bank, settings, pick_device(device))
-    # The number of iterations changes no step: a longer solve may go on from a shorter one's checkpoint.
-    identity = fingerprint(capture, bank, replace(settings, iterations=1), device)
+    # Without a cooldown the number of iterations changes no step: a longer solve may go on from a shorter one's state.
+    steps = settings if settings.cooldown_iterations else replace(settings, iterations=1)
+    identity = fingerprint(capture, bank, steps, device)
     earlier = seconds = _resume(stepper, checkpoint, identity) if checkpoint else 0.0
     begin = last_save = time.monotonic()
     with _progress_stream() as stream, _bar(stepper, progress, stream) as bar, _told_to_stop() as told:
@@ -120,7 +127,7 @@ def solve(
             seconds = earlier + time.monotonic() - begin
             if reason:
                 break
-            if stepper.fits_db:  # none while the very first steps are rolled back
+            if stepper.fits_db and np.isfinite(stepper.fits_db[-1]):  # not while the generator is fitted to the start
                 bar.set_postfix_str(f"data fit {stepper.fits_db[-1]:.1f} dB", refresh=False)
             bar.update(stepper.iteration - bar.n)
             if checkpoint and time.monotonic() - last_save > CHECKPOINT_SECONDS:
@@ -132,7 +139,7 @@ def solve(
         raise KeyboardInterrupt
     if stepper.best.iteration < 0:
         raise InputError("solve: the loss was not a number from the first iteration on; check the PSF bank")
-    return _solution(stepper, bank, fingerprint(capture, bank, settings, device), seconds, reason)
+    return _solution(stepper, fingerprint(capture, bank, settings, device), begin - earlier, reason)
 
 
 @contextmanager
@@ -166,7 +173,7 @@ def _stop_reason(stepper: Stepper, seconds: float, max_seconds: float | None) ->
         return "iterations"
     if max_seconds is not None and seconds >= max_seconds and stepper.iteration:
         return "max_seconds"
-    second_stage = stepper.losses[settings.l2_iterations :]
+    second_stage = stepper.losses[settings.warmup_iterations + settings.l2_iterations :]
     return "converged" if converged(second_stage, settings.convergence_window) else ""
 
 
@@ -234,11 +241,13 @@ def _resume(stepper: Stepper, path: Path, identity: str) -> float:
     return float(state["seconds"])
 
 
-def _solution(stepper: Stepper, bank: PsfBank, identity: str, seconds: float, reason: str) -> Solution:
-    best = stepper.best
+def _solution(stepper: Stepper, identity: str, begin: float, reason: str) -> Solution:
+    """begin: when the solve would have begun if it had never been interrupted, by time.monotonic()."""
+    bank, best = stepper.bank, stepper.finished()
     with torch.no_grad():
         coded = stepper.camera(best.sharp, best.psi)
         fit_db = -10 * torch.log10((coded - stepper.capture).square().mean().clamp_min(1e-12)).item()
+    psi_std = depth_prior(stepper.capture, bank).psi_std.numpy()
     psi = best.psi.cpu().numpy()
     report: dict[str, object] = {
         "settings": asdict(stepper.settings),
@@ -258,10 +267,11 @@ def _solution(stepper: Stepper, bank: PsfBank, identity: str, seconds: float, re
         "iterations": stepper.iteration,
         "best_iteration": best.iteration,
         "rollbacks": stepper.n_rollbacks,
-        "seconds": round(seconds, 2),
+        "seconds": round(time.monotonic() - begin, 2),
         "peak_memory_gib": round(peak_gib(), 2),
         "data_fit_db": round(fit_db, 3),
     }
     depth_m = bank.lens.depth_from_psi(psi)
     fits_db = np.array(stepper.fits_db)
-    return Solution(best.sharp.cpu().numpy(), psi, depth_m, coded.cpu().numpy(), fits_db, report)
+    sharp = best.sharp.cpu().numpy()
+    return Solution(sharp, psi, depth_m, psi_std, coded.cpu().numpy(), fits_db, report)

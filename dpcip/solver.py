@@ -13,16 +13,26 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from dpcip.camera import Convolution, InterpolatedDCM
+from dpcip.camera import Convolution, InterpolatedDCM, MaskedDCM
+from dpcip.deconvolution import deconvolve
 from dpcip.errors import InputError
 from dpcip.generators import make_generator
 from dpcip.losses import ssim
 from dpcip.machine import has_fast_bfloat16
 from dpcip.psf import PsfBank
+from dpcip.start import depth_prior, image_at
 
 SNAPSHOT_EVERY = 50  # iterations between the states that a loss spike is rolled back to
 RECENT = 30  # losses that a new one is compared with
 MAX_ROLLBACKS = 10  # after so many the solve is given up and the best state returned
+GUIDE_WEIGHT = 0.3  # of the mean distance from the start's psi, as a share of the psi range, beside the data loss
+
+
+CHOICES = {
+    "precision": ("float32", "auto"),
+    "convolution": ("fft", "direct"),
+    "camera": ("interpolated", "masked"),
+}
 
 
 @dataclass(frozen=True)
@@ -36,16 +46,21 @@ class Settings:
     halve_rate_at: int | None = 4000  # iteration from which the learning rate is half
     precision: Literal["float32", "auto"] = "float32"  # auto: bfloat16 in the generator where it is quicker
     channels_last: bool = False
-    convolution: Convolution = "fft"
+    convolution: Convolution = "fft"  # of the interpolated camera
+    camera: Literal["interpolated", "masked"] = "interpolated"  # the paper's DCM, or the one that knows occlusion
+    warmup_iterations: int = 0  # first the generator is fitted for so long to depth and image from the local spectra
+    guide_iterations: int = 0  # then the pull towards that depth fades away over so many
+    cooldown_iterations: int = 0  # over the last so many the learning rate falls to zero, as a cosine
+    deconvolve: bool = False  # at the end the image is deconvolved at the depth that was found
     spike_factor: float | None = None  # a loss above so many times the recent median is rolled back; NaN always is
     convergence_window: int | None = None  # stop when the loss fell by less than 2 % in so many iterations
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("iterations", "l2_iterations"):
+        for name in ("iterations", "l2_iterations", "warmup_iterations", "guide_iterations", "cooldown_iterations"):
             if getattr(self, name) < (name == "iterations"):
                 raise InputError(f"settings: {name} is {getattr(self, name)}; it must be positive")
-        for name, choices in (("precision", ("float32", "auto")), ("convolution", ("fft", "direct"))):
+        for name, choices in CHOICES.items():
             if getattr(self, name) not in choices:
                 raise InputError(f"settings: {name} is {getattr(self, name)!r}; choose from {', '.join(choices)}")
         if not 0 < self.learning_rate < 1:
@@ -57,11 +72,16 @@ class Settings:
 PRESETS: dict[str, Settings] = {
     "paper": Settings(),
     "fast": Settings(
-        iterations=800,
-        l2_iterations=200,
+        iterations=400,
+        l2_iterations=0,
         halve_rate_at=None,
         precision="auto",
         channels_last=True,
+        camera="masked",
+        warmup_iterations=60,
+        guide_iterations=200,
+        cooldown_iterations=100,
+        deconvolve=True,
         spike_factor=5.0,
         convergence_window=200,
     ),
@@ -103,7 +123,12 @@ class Stepper:
         memory_format = torch.channels_last if settings.channels_last else torch.contiguous_format
         self.generator = generator.to(device=device, memory_format=memory_format)  # type: ignore[call-overload]
         single = dataclasses.replace(bank, psf=bank.psf.float())
-        self.camera = InterpolatedDCM(single, size, settings.convolution).to(device)
+        self.bank = single
+        self.camera = (
+            MaskedDCM(single, size)
+            if settings.camera == "masked"
+            else InterpolatedDCM(single, size, settings.convolution)
+        ).to(device)
         self.optimizer = torch.optim.Adam(self.generator.parameters(), lr=settings.learning_rate)
         self.bfloat16 = uses_bfloat16(settings, device)
         self.iteration = 0
@@ -113,17 +138,24 @@ class Stepper:
         self.fits_db: list[float] = []
         self.best = Estimate(torch.zeros_like(self.capture), torch.zeros_like(self.capture[0]))
         self._snapshot: dict[str, object] = {}
+        self.start: tuple[Tensor, Tensor] | None = None  # image and psi that the generator is fitted to first
 
     @property
     def stage_start(self) -> int:
-        """First iteration of the current loss: losses of the two stages cannot be compared."""
-        return 0 if self.iteration < self.settings.l2_iterations else self.settings.l2_iterations
+        """First iteration of the current loss: losses of the stages (warm-up, L2, SSIM) cannot be compared."""
+        warmup = self.settings.warmup_iterations
+        return max(first for first in (0, warmup, warmup + self.settings.l2_iterations) if first <= self.iteration)
 
     def learning_rate(self) -> float:
         """The rate of the coming step."""
-        halve_at = self.settings.halve_rate_at
-        halved = halve_at is not None and self.iteration >= halve_at
-        return self.settings.learning_rate * self.rate_scale * (0.5 if halved else 1.0)
+        settings = self.settings
+        rate = settings.learning_rate * self.rate_scale
+        if settings.halve_rate_at is not None and self.iteration >= settings.halve_rate_at:
+            rate /= 2
+        to_go = settings.iterations - self.iteration
+        if to_go < settings.cooldown_iterations:
+            rate *= (1 - math.cos(math.pi * to_go / settings.cooldown_iterations)) / 2
+        return rate
 
     def step(self) -> None:
         """One iteration: generate, photograph, compare, keep the best, update the weights.
@@ -132,9 +164,7 @@ class Stepper:
         """
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16):
             sharp, psi = self.generator()
-        coded = self.camera(sharp, psi)
-        squared_error = F.mse_loss(coded, self.capture)
-        loss = squared_error if self._in_l2() else 1 - ssim(coded, self.capture)
+        loss, guide, fit_db = self._loss(sharp, psi)
         value = loss.item()
         if not math.isfinite(value) or value > self._spike_level():
             self._roll_back()
@@ -145,12 +175,41 @@ class Stepper:
             self._snapshot = self._copy_of_state()
         self._keep(Estimate(sharp.detach(), psi.detach(), self.iteration, value))
         self.losses.append(value)
-        self.fits_db.append(-10 * math.log10(max(squared_error.item(), 1e-12)))
-        self._update(loss)
+        self.fits_db.append(fit_db)
+        self._update(loss + guide)
         self.iteration += 1
 
-    def _in_l2(self) -> bool:
-        return self.iteration < self.settings.l2_iterations
+    def _loss(self, sharp: Tensor, psi: Tensor) -> tuple[Tensor, Tensor, float]:
+        """The loss that rates a state, the pull towards the start beside it, and the data fit (dB; NaN in warm-up)."""
+        settings, age = self.settings, self.iteration - self.settings.warmup_iterations
+        guide = torch.zeros((), device=self.device)
+        if age < settings.guide_iterations:
+            low, high = self.bank.psi_range
+            start_sharp, start_psi = self.first_estimate()
+            guide = GUIDE_WEIGHT * (psi - start_psi).abs().mean() / (high - low)
+            if age < 0:
+                return F.mse_loss(sharp, start_sharp), guide, math.nan
+            guide = guide * (1 - age / settings.guide_iterations)
+        coded = self.camera(sharp, psi)
+        squared_error = F.mse_loss(coded, self.capture)
+        loss = squared_error if age < settings.l2_iterations else 1 - ssim(coded, self.capture)
+        return loss, guide, -10 * math.log10(max(squared_error.item(), 1e-12))
+
+    def first_estimate(self) -> tuple[Tensor, Tensor]:
+        """Image and psi from the capture's local spectra, computed once."""
+        if self.start is None:
+            psi = depth_prior(self.capture, self.bank).psi.to(self.device)
+            with torch.no_grad():
+                self.start = image_at(psi, self.capture, MaskedDCM(self.bank, psi.shape).to(self.device)), psi
+        return self.start
+
+    def finished(self) -> Estimate:
+        """The best estimate, its image deconvolved at the depth found if the settings say so."""
+        if not self.settings.deconvolve:
+            return self.best
+        with torch.no_grad():
+            camera = MaskedDCM(self.bank, self.best.psi.shape).to(self.device).at(self.best.psi)
+            return dataclasses.replace(self.best, sharp=deconvolve(camera, self.capture, self.best.sharp))
 
     def _update(self, loss: Tensor) -> None:
         for group in self.optimizer.param_groups:
@@ -200,6 +259,7 @@ class Stepper:
             "fits_db": list(self.fits_db),
             "best": vars(self.best).copy(),
             "snapshot": self._snapshot,
+            "start": self.start,
         }
 
     def load_state_dict(self, state: dict) -> None:
@@ -209,3 +269,4 @@ class Stepper:
         self.rate_scale, self.n_rollbacks = state["rate_scale"], state["n_rollbacks"]
         self.best = Estimate(**state["best"])
         self._snapshot = state["snapshot"]
+        self.start = state["start"]

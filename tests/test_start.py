@@ -1,0 +1,161 @@
+"""Depth from local spectra, its smoothing, and the deconvolution at a given depth."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from scipy.signal import fftconvolve
+
+from dpcip import spectral
+from dpcip.camera import MaskedDCM, simulate
+from dpcip.datasets import rendered
+from dpcip.deconvolution import conjugate_gradients, deconvolve, gradient, gradient_adjoint
+from dpcip.metrics import confidence_metrics, image_metrics
+from dpcip.psf import PsfBank
+from dpcip.sensor import Sensor
+from dpcip.smoothing import best_value, semi_global_cost
+from dpcip.spectral import depth_likelihood, half_planes, hann_window, texture_covariance
+from dpcip.start import depth_prior
+
+WINDOW = slice(100, 228), slice(200, 328)
+
+
+@pytest.fixture(scope="session")
+def scene(fine_bank: PsfBank) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Sharp image, psi and capture of 128x128 pixels of the rendered table, 60 % of the depth range in it."""
+    whole = next(shot for shot in rendered() if shot.name == "table_14").read()
+    sharp, psi = whole.sharp[:, *WINDOW], whole.psi(fine_bank.lens)[WINDOW].clip(-4, 10)
+    return sharp, psi, Sensor().expose(simulate(sharp, psi, fine_bank), 0).astype(np.float32)
+
+
+def power_law_texture(side: int, seed: int) -> np.ndarray:
+    """[3, side, side]: one random texture with spectrum |f|^-2.4 in all channels."""
+    frequency = np.hypot(np.fft.fftfreq(side)[:, None], np.fft.rfftfreq(side))
+    noise = np.fft.rfft2(np.random.default_rng(seed).standard_normal((side, side)))
+    texture = np.fft.irfft2(noise * np.maximum(frequency, 1 / side) ** -1.2, s=(side, side))
+    return np.broadcast_to(0.5 + 0.15 * texture / texture.std(), (3, side, side))
+
+
+@pytest.mark.parametrize("psi_true", [-4.0, -1.5, 2.0, 6.0, 10.0])
+def test_likelihood_finds_the_plane_of_a_flat_texture(bank: PsfBank, fine_bank: PsfBank, psi_true: float) -> None:
+    sharp = power_law_texture(160, seed=1).clip(0, 1)
+    capture = Sensor().expose(simulate(sharp, np.full((160, 160), psi_true), fine_bank), 0)
+    planes = half_planes(bank)
+    likelihood = depth_likelihood(torch.as_tensor(capture), planes)
+    found = planes.psi[likelihood.sum(dim=(1, 2)).argmax()]
+    assert found == pytest.approx(psi_true, abs=0.51)
+
+
+def test_covariance_is_that_of_blurred_textures(bank: PsfBank, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Against the sample covariance of windows cut from blurred noise, the window's leakage included."""
+    monkeypatch.setattr(spectral, "UNBLURRED", 0.0)
+    side, psf = 24, bank.psf[0].double()
+    window = hann_window(side)
+    modelled = texture_covariance(psf, window).real
+    rng = np.random.default_rng(0)
+    spectra = []
+    frequency = np.hypot(np.fft.fftfreq(256)[:, None], np.fft.rfftfreq(256))
+    for _ in range(40):
+        noise = np.fft.rfft2(rng.standard_normal((256, 256))) * np.maximum(frequency * side, 1) ** -1.2
+        texture = np.fft.irfft2(noise, s=(256, 256))
+        blurred = np.stack([fftconvolve(texture, kernel, mode="valid") for kernel in psf.numpy()])
+        patches = torch.as_tensor(blurred).unfold(1, side, 40).unfold(2, side, 40).flatten(1, 2)
+        spectra.append(torch.fft.rfft2(patches * window))
+    sample = torch.cat(spectra, dim=1)
+    measured = torch.einsum("anyx,bnyx->yxab", sample, sample.conj()).real / sample.shape[1]
+    rows, columns = slice(3, 9), slice(3, 9)  # frequencies well inside, none of them its own mirror image
+    for channel in range(3):
+        ratio = (measured / modelled)[rows, columns, channel, channel]
+        print(ratio.log())
+        assert ratio.log().abs().median() < 0.12  # 1000 samples scatter by 3 %, correlated windows by more
+
+
+def test_depth_prior_beats_a_constant_by_far_and_knows_where(
+    scene: tuple[np.ndarray, np.ndarray, np.ndarray], bank: PsfBank
+) -> None:
+    _, psi, capture = scene
+    prior = depth_prior(torch.as_tensor(capture), bank)
+    constant = np.abs(psi - np.median(psi)).mean()
+    assert np.abs(prior.psi.numpy() - psi).mean() < 0.35 * constant
+    scores = confidence_metrics(prior.psi.numpy(), prior.psi_std.numpy(), psi)
+    assert scores["ause"] < 0.6 * scores["ause_random"]
+    assert scores["psi_mae_confident_half"] < 0.7 * np.abs(prior.psi.numpy() - psi).mean()
+
+
+def test_depth_prior_is_unsure_where_there_is_no_texture(bank: PsfBank, fine_bank: PsfBank) -> None:
+    sharp = power_law_texture(128, seed=2).clip(0, 1).copy()
+    sharp[:, :, 64:] = 0.5
+    capture = Sensor().expose(simulate(sharp, np.full((128, 128), 3.0), fine_bank), 0)
+    std = depth_prior(torch.as_tensor(capture).float(), bank).psi_std
+    assert std[:, 110:].median() > 5 * std[:, :40].median()
+
+
+@pytest.mark.parametrize("size", [(5, 90), (33, 17), (1, 40)])
+def test_depth_prior_of_odd_sizes_and_channels(odd_bank: PsfBank, size: tuple[int, int]) -> None:
+    prior = depth_prior(torch.rand(2, *size), odd_bank)
+    assert prior.psi.shape == prior.psi_std.shape == size
+    assert torch.isfinite(prior.psi).all() and torch.isfinite(prior.psi_std).all()
+    assert -3 <= prior.psi.min() and prior.psi.max() <= 4
+
+
+def test_half_planes_lie_between(bank: PsfBank) -> None:
+    halves = half_planes(bank)
+    assert halves.psi.tolist() == np.arange(-4, 10.5, 0.5).tolist()
+    assert torch.allclose(halves.psf[1], (bank.psf[0] + bank.psf[1]) / 2) and torch.equal(halves.psf[2], bank.psf[1])
+
+
+def test_semi_global_cost_of_a_line_is_the_shortest_path() -> None:
+    """One row: the sum of both directions minus the own cost is the cheapest labelling through each pixel."""
+    rng = np.random.default_rng(0)
+    cost, values = rng.random((3, 1, 5)).astype(np.float32), np.array([0.0, 1.0, 3.0])
+    jump = np.minimum(0.2 * np.abs(values[:, None] - values), 0.4)
+    labellings = np.array(np.meshgrid(*[range(3)] * 5, indexing="ij")).reshape(5, -1).T
+    totals = sum(cost[labellings[:, i], 0, i] for i in range(5)) + sum(
+        jump[labellings[:, i], labellings[:, i + 1]] for i in range(4)
+    )
+    best = np.array([[totals[labellings[:, i] == label].min() for i in range(5)] for label in range(3)])
+    smoothed = semi_global_cost(cost, values, 0.2, 0.4)[:, 0]
+    # The six other directions find no neighbour rows and add nothing but the own cost, which the sum takes out again.
+    relative = smoothed - smoothed.min(axis=0)
+    assert np.allclose(relative, best - best.min(axis=0), atol=1e-5)
+
+
+def test_semi_global_cost_mends_a_pixel_and_keeps_an_edge() -> None:
+    cost = np.ones((5, 20, 20))
+    cost[0, :, :10] = cost[4, :, 10:] = 0
+    cost[:, 8, 4] = [1, 1, 1, 1, 0]  # an outlier
+    labels = semi_global_cost(cost, np.arange(5.0), 0.5, 1.0).argmin(axis=0)
+    assert (labels[:, :10] == 0).all() and (labels[:, 10:] == 4).all()
+
+
+def test_best_value_of_a_parabola() -> None:
+    values = np.array([0.0, 1.0, 2.0, 4.0])
+    position = np.arange(4.0)[:, None, None]
+    assert best_value((position - 1.3) ** 2, values)[0, 0] == pytest.approx(1.3)
+    assert best_value((position - 2.2) ** 2, values)[0, 0] == pytest.approx(2.4)  # between planes two apart
+    assert best_value(position * np.ones((1, 1, 1)), values)[0, 0] == 0
+
+
+def test_gradient_and_its_adjoint() -> None:
+    x, field = torch.rand(2, 7, 9, dtype=torch.float64), torch.rand(2, 2, 7, 9, dtype=torch.float64)
+    left, right = (gradient(x) * field).sum().item(), (x * gradient_adjoint(field)).sum().item()
+    assert left == pytest.approx(right)
+
+
+def test_conjugate_gradients_solve_a_system() -> None:
+    root = torch.randn(12, 12, dtype=torch.float64)
+    matrix, expected = root @ root.T + torch.eye(12), torch.randn(12, dtype=torch.float64)
+    b = matrix @ expected
+    assert torch.allclose(conjugate_gradients(lambda v: matrix @ v, b, torch.zeros_like(b), 60), expected, atol=1e-8)
+
+
+def test_deconvolution_at_the_true_depth(scene: tuple[np.ndarray, np.ndarray, np.ndarray], bank: PsfBank) -> None:
+    sharp, psi, capture = scene
+    single = dataclasses.replace(bank, psf=bank.psf.float())
+    camera = MaskedDCM(single, psi.shape).at(torch.as_tensor(psi).float())
+    with torch.no_grad():
+        result = deconvolve(camera, torch.as_tensor(capture), torch.as_tensor(capture)).numpy()
+    before, after = (image_metrics(image, sharp)["psnr_db"] for image in (capture, result))
+    assert after > before + 5
+    assert result.min() >= 0 and result.max() <= 1
