@@ -1,27 +1,23 @@
-"""The command line: dpcip psf | simulate | solve | evaluate, each on a user's own files."""
+"""The command line: dpcip psf | simulate | solve | evaluate | bench, each on a user's own files."""
 
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 import logging
 import sys
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import click
 import numpy as np
 import torch
-from filelock import FileLock, Timeout
 
 from dpcip import __version__
+from dpcip.bench import MAIN_VARIANTS, VARIANTS, run_bench
 from dpcip.camera import simulate as simulate_capture
 from dpcip.errors import InputError
 from dpcip.generators import GENERATORS
-from dpcip.io import MILLIMETRE, Unit, psi_of_map, read_depth, read_image, write_image
+from dpcip.io import MILLIMETRE, Unit, claimed, psi_of_map, read_depth, read_image, write_image
 from dpcip.metrics import confidence_metrics, depth_metrics, image_metrics
 from dpcip.optics import Lens, read_optics
 from dpcip.psf import PsfBank, psi_planes
@@ -161,7 +157,8 @@ def solve_command(
     """Recover the all-in-focus image and depth of the photograph CODED.
 
     Writes all_in_focus.png, depth.npy (metres), psi.npy and psi_std.npy (radians; defocus and its uncertainty),
-    preview.png and report.json to the folder. A solve that was interrupted, or that ran out of --max-seconds, goes on from where it was when the same command is given.
+    preview.png and report.json to the folder. A solve that was interrupted, or that ran out of --max-seconds, goes on
+    from where it was when the same command is given.
     """
     capture = read_image(coded)
     bank = (PsfBank.load(bank_file) if bank_file else PsfBank.synthesise()).integer_planes()
@@ -170,7 +167,7 @@ def solve_command(
     check_capture(capture, bank, str(coded))
     if threads:
         torch.set_num_threads(threads)
-    with _claimed(out):
+    with claimed(out):
         if _solved_already(out, fingerprint(capture, bank, settings, device)):
             click.echo(f"{out}: already solved with these settings; delete {out / 'report.json'} to solve again")
             return
@@ -191,20 +188,6 @@ def solve_command(
         f"{out}: {report['iterations']} iterations in {report['seconds']:.0f} s, "
         f"data fit {report['data_fit_db']:.1f} dB, stopped by {report['stopped_by']}; look at {out / 'preview.png'}"
     )
-
-
-@contextmanager
-def _claimed(out: Path) -> Iterator[None]:
-    """Makes the folder and holds it against a second solve, by a lock file in the system's temporary folder."""
-    if out.exists() and not out.is_dir():
-        raise InputError(f"{out}: is not a folder; give --out a folder for the results")
-    out.mkdir(parents=True, exist_ok=True)
-    name = hashlib.sha256(str(out.resolve()).encode()).hexdigest()[:16]
-    try:
-        with FileLock(Path(tempfile.gettempdir()) / f"dpcip-{name}.lock", timeout=0):
-            yield
-    except Timeout as error:
-        raise InputError(f"{out}: another solve is writing there; wait for it or choose another folder") from error
 
 
 def _solved_already(out: Path, identity: str) -> bool:
@@ -248,6 +231,20 @@ def evaluate(directory: Path, sharp: Path, depth: Path, unit: Unit, depth_scale:
     for name, value in metrics.items():
         click.echo(f"{name:<{width}}  {value:8.4f}")
     write_json(directory / "metrics.json", dict(metrics))
+
+
+@cli.command()
+@click.option("--out", type=existing, default=Path("results/bench"), show_default=True, help="Folder for the results.")
+@click.option("--scenes", default="table,room,street", show_default=True, help="Rendered scenes, separated by commas.")
+@click.option("--seeds", type=click.IntRange(1), default=2, show_default=True, help="Runs of each scene.")
+@click.option("--variants", default=",".join(MAIN_VARIANTS), show_default=True, help=f"Of {'; '.join(VARIANTS)}.")
+@click.option("--report", "only_report", is_flag=True, help="Run nothing: report on the runs that are in the folder.")
+def bench(out: Path, scenes: str, seeds: int, variants: str, only_report: bool) -> None:
+    """Measure presets and variants: quality along the way, time to the paper's quality, memory.
+
+    A few hours on two cores. Interrupted, the same command goes on; finished runs are kept in OUT/runs.
+    """
+    run_bench(out, scenes.split(","), list(range(seeds)), variants.split(","), only_report)
 
 
 def _read_report(directory: Path) -> dict:

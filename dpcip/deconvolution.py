@@ -85,8 +85,7 @@ def deconvolve(
     ends in a better image. Iteratively reweighted least squares, each solved by conjugate gradients.
     """
     with torch.enable_grad():  # the camera is linear: one graph serves for all applications of its adjoint
-        blurred, vjp = torch.func.vjp(camera, start)
-    del blurred
+        vjp = torch.func.vjp(camera, start)[1]
     x, data = start, vjp(capture)[0] / noise**2
     for _ in range(n_reweightings):
         weights = prior_weights(x)

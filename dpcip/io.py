@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -12,6 +14,7 @@ import cv2
 import numpy as np
 import OpenEXR
 import tifffile
+from filelock import FileLock, Timeout
 from PIL import Image
 
 from dpcip.errors import InputError
@@ -191,3 +194,17 @@ def write_npy(path: Path, values: np.ndarray) -> None:
 def psi_of_map(values: np.ndarray, unit: Unit, lens: Lens) -> np.ndarray:
     """Defocus psi of a map in either unit, unclipped."""
     return lens.psi_from_depth(values) if unit == "m" else values
+
+
+@contextmanager
+def claimed(out: Path) -> Iterator[None]:
+    """Makes the folder and holds it against a second solve, by a lock file in the system's temporary folder."""
+    if out.exists() and not out.is_dir():
+        raise InputError(f"{out}: is not a folder; give --out a folder for the results")
+    out.mkdir(parents=True, exist_ok=True)
+    name = hashlib.sha256(str(out.resolve()).encode()).hexdigest()[:16]
+    try:
+        with FileLock(Path(tempfile.gettempdir()) / f"dpcip-{name}.lock", timeout=0):
+            yield
+    except Timeout as error:
+        raise InputError(f"{out}: another solve is writing there; wait for it or choose another folder") from error

@@ -32,7 +32,7 @@ CHECKPOINT_SECONDS = 20  # at most so much work is lost to a kill
 CONVERGED_GAIN = 0.02  # relative gain in the loss over the window below which a solve has converged
 # The code that a solve's numbers depend on, besides the PSFs, which are hashed themselves.
 SOLVING_MODULES = (
-    *("camera", "deconvolution", "generators", "losses", "machine", "optics"),
+    *("camera", "deconvolution", "edges", "generators", "losses", "machine", "optics"),
     *("runner", "smoothing", "solver", "spectral", "start"),
 )
 PROGRESS_FILE = "DPCIP_PROGRESS"  # environment variable: where the progress bar goes instead of standard error

@@ -20,7 +20,7 @@ from dpcip.generators import make_generator
 from dpcip.losses import ssim
 from dpcip.machine import has_fast_bfloat16
 from dpcip.psf import PsfBank
-from dpcip.start import depth_prior, image_at
+from dpcip.start import Start, find_start
 
 SNAPSHOT_EVERY = 50  # iterations between the states that a loss spike is rolled back to
 RECENT = 30  # losses that a new one is compared with
@@ -79,8 +79,8 @@ PRESETS: dict[str, Settings] = {
         channels_last=True,
         camera="masked",
         warmup_iterations=60,
-        guide_iterations=200,
-        cooldown_iterations=100,
+        guide_iterations=150,
+        cooldown_iterations=80,
         deconvolve=True,
         spike_factor=5.0,
         convergence_window=200,
@@ -124,6 +124,7 @@ class Stepper:
         self.generator = generator.to(device=device, memory_format=memory_format)  # type: ignore[call-overload]
         single = dataclasses.replace(bank, psf=bank.psf.float())
         self.bank = single
+        self.size = size
         self.camera = (
             MaskedDCM(single, size)
             if settings.camera == "masked"
@@ -138,7 +139,7 @@ class Stepper:
         self.fits_db: list[float] = []
         self.best = Estimate(torch.zeros_like(self.capture), torch.zeros_like(self.capture[0]))
         self._snapshot: dict[str, object] = {}
-        self.start: tuple[Tensor, Tensor] | None = None  # image and psi that the generator is fitted to first
+        self.start: Start | None = None  # what the generator is fitted to first
 
     @property
     def stage_start(self) -> int:
@@ -185,22 +186,22 @@ class Stepper:
         guide = torch.zeros((), device=self.device)
         if age < settings.guide_iterations:
             low, high = self.bank.psi_range
-            start_sharp, start_psi = self.first_estimate()
-            guide = GUIDE_WEIGHT * (psi - start_psi).abs().mean() / (high - low)
+            start = self.first_estimate()
+            distance = (psi - start.psi).abs() / (high - low)
             if age < 0:
-                return F.mse_loss(sharp, start_sharp), guide, math.nan
+                return F.mse_loss(sharp, start.sharp), GUIDE_WEIGHT * distance.mean(), math.nan
+            guide = GUIDE_WEIGHT * (start.trusted * distance).mean()
             guide = guide * (1 - age / settings.guide_iterations)
         coded = self.camera(sharp, psi)
         squared_error = F.mse_loss(coded, self.capture)
         loss = squared_error if age < settings.l2_iterations else 1 - ssim(coded, self.capture)
         return loss, guide, -10 * math.log10(max(squared_error.item(), 1e-12))
 
-    def first_estimate(self) -> tuple[Tensor, Tensor]:
+    def first_estimate(self) -> Start:
         """Image and psi from the capture's local spectra, computed once."""
         if self.start is None:
-            psi = depth_prior(self.capture, self.bank).psi.to(self.device)
             with torch.no_grad():
-                self.start = image_at(psi, self.capture, MaskedDCM(self.bank, psi.shape).to(self.device)), psi
+                self.start = find_start(self.capture, self.bank)
         return self.start
 
     def finished(self) -> Estimate:
@@ -208,7 +209,7 @@ class Stepper:
         if not self.settings.deconvolve:
             return self.best
         with torch.no_grad():
-            camera = MaskedDCM(self.bank, self.best.psi.shape).to(self.device).at(self.best.psi)
+            camera = MaskedDCM(self.bank, self.size).to(self.device).at(self.best.psi)
             return dataclasses.replace(self.best, sharp=deconvolve(camera, self.capture, self.best.sharp))
 
     def _update(self, loss: Tensor) -> None:
@@ -259,7 +260,7 @@ class Stepper:
             "fits_db": list(self.fits_db),
             "best": vars(self.best).copy(),
             "snapshot": self._snapshot,
-            "start": self.start,
+            "start": self.start and vars(self.start).copy(),
         }
 
     def load_state_dict(self, state: dict) -> None:
@@ -269,4 +270,4 @@ class Stepper:
         self.rate_scale, self.n_rollbacks = state["rate_scale"], state["n_rollbacks"]
         self.best = Estimate(**state["best"])
         self._snapshot = state["snapshot"]
-        self.start = state["start"]
+        self.start = Start(**state["start"]) if state["start"] else None

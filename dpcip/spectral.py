@@ -4,12 +4,12 @@ The model: in a small window the sharp image is a random texture with power `s^2
 through the PSF of one plane, with sensor noise on top. Then the channels' spectra at one frequency f are Gaussian with
 a 3x3 covariance that depends on the plane k,
 
-    S_k(f) = s^2 E_W[ |f|^-p H_k(f) C H_k(f)* ] + sigma^2 I        H: OTFs on a diagonal, C: correlation of the channels,
+    S_k(f) = s^2 E_W[ |f|^-p H_k(f) C H_k(f)* ] + sigma^2 I
 
-E_W the smearing by the window. No image is estimated, so nothing can make up for a wrong depth: this is the marginal
-likelihood that Levin et al. (2009) advise, where the naive sweep (deconvolve at each plane, compare residuals) fails.
-Natural textures are not Gaussian: s may differ from one frequency to the next by a factor of e^+-1.5, which is averaged
-over; its mean level in the window is fitted.
+H_k: the channels' OTFs on a diagonal; C: correlation of the channels; E_W: smearing by the window. No image is
+estimated, so nothing can make up for a wrong depth: this is the marginal likelihood that Levin et al. (2009) advise,
+where the naive sweep (deconvolve at each plane, compare residuals) fails. Natural textures are not Gaussian: s may
+differ from one frequency to the next by a factor of e^+-1.5, which is averaged over; its mean level is fitted.
 """
 
 from __future__ import annotations
@@ -124,7 +124,9 @@ def _plane_score(spectra: Tensor, covariance: Tensor, count: Tensor, noise: floa
     scores = []
     for part in spectra.split(CHUNK):
         energy = torch.einsum("nfc,fci->nfi", part, vector.conj()).abs().square()
-        scores.append(_over_levels(-torch.einsum("nfi,lfi->nfl", energy, 1 / variance) / 2 - log_determinant / 2, count))
+        scores.append(
+            _over_levels(-torch.einsum("nfi,lfi->nfl", energy, 1 / variance) / 2 - log_determinant / 2, count)
+        )
     return torch.cat(scores)
 
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from dpcip.camera import MaskedDCM
 from dpcip.deconvolution import deconvolve
+from dpcip.edges import snap_to_edges, trusted
 from dpcip.psf import PsfBank
 from dpcip.smoothing import best_value, semi_global_cost
 from dpcip.spectral import STRIDE_PX, depth_likelihood, half_planes
@@ -58,6 +59,22 @@ def _enlarged(values: np.ndarray, size: tuple[int, int]) -> Tensor:
     return F.pad(grid, (0, size[1] - columns, 0, size[0] - rows), mode="replicate")[0, 0].contiguous()
 
 
-def image_at(psi: Tensor, capture: Tensor, camera: MaskedDCM) -> Tensor:
-    """A first sharp image [C, H, W] for a rough depth map."""
-    return deconvolve(camera.at(psi), capture, capture, START_NOISE, START_REWEIGHTINGS)
+@dataclass(frozen=True)
+class Start:
+    """What the generator is fitted to first: image [C, H, W], psi [H, W] (rad), and where psi is trusted (1 or 0)."""
+
+    sharp: Tensor
+    psi: Tensor
+    trusted: Tensor
+
+
+def find_start(capture: Tensor, bank: PsfBank) -> Start:
+    """Depth from the capture's local spectra, its image by deconvolution, and the depth's edges moved to the image's.
+
+    capture: [C, H, W] in [0, 1], float32 like the bank; the results are on its device.
+    """
+    size = (capture.shape[-2], capture.shape[-1])
+    psi = depth_prior(capture, bank).psi.to(capture.device)
+    camera = MaskedDCM(bank, size).to(capture.device).at(psi)
+    sharp = deconvolve(camera, capture, capture, START_NOISE, START_REWEIGHTINGS)
+    return Start(sharp, snap_to_edges(psi, sharp), trusted(psi))

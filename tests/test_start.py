@@ -11,12 +11,13 @@ from dpcip import spectral
 from dpcip.camera import MaskedDCM, simulate
 from dpcip.datasets import rendered
 from dpcip.deconvolution import conjugate_gradients, deconvolve, gradient, gradient_adjoint
+from dpcip.edges import snap_to_edges, trusted
 from dpcip.metrics import confidence_metrics, image_metrics
 from dpcip.psf import PsfBank
 from dpcip.sensor import Sensor
 from dpcip.smoothing import best_value, semi_global_cost
 from dpcip.spectral import depth_likelihood, half_planes, hann_window, texture_covariance
-from dpcip.start import depth_prior
+from dpcip.start import depth_prior, find_start
 
 WINDOW = slice(100, 228), slice(200, 328)
 
@@ -159,3 +160,33 @@ def test_deconvolution_at_the_true_depth(scene: tuple[np.ndarray, np.ndarray, np
     before, after = (image_metrics(image, sharp)["psnr_db"] for image in (capture, result))
     assert after > before + 5
     assert result.min() >= 0 and result.max() <= 1
+
+
+def test_trust_ends_near_a_jump() -> None:
+    psi = torch.zeros(30, 60)
+    psi[:, 30:] = 2
+    weight = trusted(psi)
+    assert weight[:, :19].all() and weight[:, 41:].all() and not weight[:, 21:39].any()
+    assert trusted(torch.linspace(0, 2, 60).expand(30, 60)).all()  # a slope is no jump
+
+
+def test_snapping_moves_the_depth_edge_to_the_colour_edge() -> None:
+    """The depth edge lies 6 px beside the colour edge, as windows put it; on both sides colours hardly vary."""
+    column = torch.arange(80)
+    image = torch.where(column < 40, 0.2, 0.7).expand(3, 50, 80) + 0.005 * torch.rand(3, 50, 80)
+    psi = torch.where(column < 46, 6.0, -2.0).expand(50, 80).contiguous()
+    truth = torch.where(column < 40, 6.0, -2.0).expand(50, 80)
+    snapped = snap_to_edges(psi, image)
+    assert (snapped - truth).abs().mean() < 0.25 * (psi - truth).abs().mean()
+
+
+def test_start_is_better_than_the_windows_alone(
+    scene: tuple[np.ndarray, np.ndarray, np.ndarray], bank: PsfBank
+) -> None:
+    sharp, psi, capture = scene
+    single = dataclasses.replace(bank, psf=bank.psf.float())
+    with torch.no_grad():
+        start = find_start(torch.as_tensor(capture), single)
+    windows = depth_prior(torch.as_tensor(capture), single).psi
+    assert np.square(start.psi.numpy() - psi).mean() < np.square(windows.numpy() - psi).mean()
+    assert image_metrics(start.sharp.numpy(), sharp)["psnr_db"] > image_metrics(capture, sharp)["psnr_db"] + 3
