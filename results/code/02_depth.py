@@ -20,8 +20,7 @@ results = "../.work/tutorial"  # where tables and figures go
 dataset = "rendered"  # rendered, tauagent or motorcycle
 factor = 4  # the picture is shrunk by this factor
 preset = "fast"
-iterations = 250  # None: the preset's own
-l2_iterations = 100  # None: the preset's own
+iterations = 200  # None: the preset's own
 
 
 from dataclasses import replace
@@ -37,7 +36,7 @@ from dpcip.camera import InterpolatedDCM, simulate
 from dpcip.datasets import shots
 from dpcip.generators import make_generator
 from dpcip.losses import ssim
-from dpcip.metrics import depth_metrics, image_metrics
+from dpcip.metrics import confidence_metrics, depth_metrics, image_metrics
 from dpcip.psf import PsfBank, psi_planes
 from dpcip.report import save_figure, show_depth, show_image, show_map, write_table
 from dpcip.sensor import Sensor
@@ -105,11 +104,14 @@ print("the squared error falls:", losses[-1] < losses[0] / 2)
 # ## 2.4 The solve
 # 
 # `dpcip.runner.solve` is that loop with what one wants around it: checkpoints that survive a kill, recovery from loss
-# spikes, the best state kept, stop rules, faster arithmetic where the machine has it. `solve_cached` also keeps the result,
-# so that running the notebook again costs nothing.
+# spikes, the best state kept, faster arithmetic where the machine has it. Preset `fast` also gives the network a start and
+# a finish. Before the first step a depth map is read off the capture's local colour spectra, which takes seconds; the network
+# is fitted to it, then to the capture, through a camera model that knows occlusion; at the end the image is deconvolved at the
+# depth that the network found. [Notebook 7](07_solver.ipynb) takes these steps apart; preset `paper` is the loop above.
+# 
+# `solve_cached` keeps the result, so that running the notebook again costs nothing.
 
-chosen = {"iterations": iterations, "l2_iterations": l2_iterations}
-settings = replace(PRESETS[preset], seed=seed, **{name: value for name, value in chosen.items() if value is not None})
+settings = replace(PRESETS[preset], seed=seed, iterations=iterations or PRESETS[preset].iterations)
 solution = solve_cached(capture, bank, settings)
 report = solution.report
 print(f"{report['iterations']} iterations in {report['seconds']:.0f} s on {report['machine']['threads']} threads")
@@ -118,9 +120,10 @@ print(f"stopped by: {report['stopped_by']}; generator in {report['generator_prec
 
 figure, ax = plt.subplots(figsize=(7, 2.8), layout="constrained")
 ax.plot(solution.fits_db, lw=0.8)
-ax.axvline(settings.l2_iterations, color="0.6", ls="--", lw=1)
-ax.annotate(" 1 - SSIM from here", (settings.l2_iterations, np.min(solution.fits_db)), color="0.4")
+ax.axhline(report["data_fit_db"], color="C1", ls="--", lw=1, label="the result, its image deconvolved")
+ax.axvspan(0, settings.warmup_iterations, color="0.9", label="fitted to the start, no camera yet")
 ax.set(xlabel="iteration", ylabel="data fit (dB)", title="how well the drawing's photograph equals the capture")
+ax.legend(fontsize=9)
 sns.despine()
 plt.show()
 
@@ -161,14 +164,16 @@ plt.show()
 # estimate (see `dpcip/metrics.py`).
 
 flat = np.full_like(psi_true, np.median(psi_true[scene.valid]))
+certain = confidence_metrics(solution.psi[scene.valid], solution.psi_std[scene.valid], psi_true[scene.valid])
+scores = {**image_scores, **depth_scores, "psi_mae_confident_half": certain["psi_mae_confident_half"]}
 rows = [
-    {"result": f"dpcip, preset {preset}", **image_scores, **depth_scores, "seconds": report["seconds"]},
+    {"result": f"dpcip, preset {preset}", **scores, "seconds": report["seconds"]},
     {"result": "capture as it is", **image_metrics(capture, scene.sharp)},
     {"result": "flat map at the true median", **depth_metrics(flat, psi_true, valid=scene.valid)},
 ]
 columns = [
     "result",
-    *("psnr_db", "ssim", "depth_rmse_m", "depth_rmse_in_range_m", "depth_mae_m", "psi_mae"),
+    *("psnr_db", "ssim", "depth_rmse_m", "depth_rmse_in_range_m", "depth_mae_m", "psi_mae", "psi_mae_confident_half"),
     *("ssim_as_released", "depth_as_released", "seconds"),
 ]
 table = pd.DataFrame(rows)[columns].rename(columns={name: name.replace("_", " ") for name in columns})
@@ -189,29 +194,36 @@ print("depth is nearer the truth than a flat map:", depth_scores["depth_rmse_m"]
 print("every depth lies in the camera's range:", bool(solution.depth_m.min() > 0.44 and solution.depth_m.max() < 1.51))
 
 
-# ## 2.7 Where the errors are
+# ## 2.7 Where the errors are, and whether the solver knows
 # 
-# Depth is written into blur, and blur can only be seen where there is something to blur. So the error should be large
-# where the scene has no texture, and (notebook 1) near depth edges, where the camera model itself is wrong.
-# 
-# The figure tests the first half of that sentence. At scale `laptop` it holds only for the least textured fifth; the other
-# four are level, perhaps because strong texture often lies at depth edges, where the second half works against the first.
+# Depth is written into blur, and blur can only be seen where there is something to blur; and a window that sees two depths
+# at once is of two minds. From both the start computes how uncertain each pixel's $\psi$ is, without any truth. On the left the
+# true error, in the middle the predicted uncertainty. On the right the pixels are sorted into fifths by that prediction: if it
+# is worth anything the bars rise.
 
-texture = np.hypot(*np.gradient(scene.sharp.mean(axis=0)))
-levels = np.quantile(texture[scene.valid], np.linspace(0, 1, 6))
 error_psi = np.abs(solution.psi - psi_clipped)
+edges = np.quantile(solution.psi_std[scene.valid], np.linspace(0, 1, 6))
 means = [
-    error_psi[scene.valid & (texture >= low) & (texture <= high)].mean()
-    for low, high in zip(levels[:-1], levels[1:], strict=True)
+    error_psi[scene.valid & (solution.psi_std >= low) & (solution.psi_std <= high)].mean()
+    for low, high in zip(edges[:-1], edges[1:], strict=True)
 ]
-figure, ax = plt.subplots(figsize=(6, 2.8), layout="constrained")
-sns.barplot(x=["least", "little", "some", "more", "most"], y=means, color="C0", ax=ax)
-ax.set(xlabel="texture of the sharp image (fifths of the pixels)", ylabel="mean |ψ error| (rad)")
-sns.despine()
-save_figure(results / "figures" / "depth_error_by_texture.png", figure)
+bound = float(np.quantile(error_psi, 0.98))
+figure, axes = plt.subplots(1, 3, figsize=(14, 0.8 + 4.2 * height / width), layout="constrained")
+show_map(axes[0], error_psi, "error", "|ψ error| (rad)", "magma", (0, bound))
+show_map(axes[1], solution.psi_std, "predicted uncertainty", "standard deviation (rad)", "magma")
+sns.barplot(x=["most", "", " ", "  ", "least"], y=means, color="C0", ax=axes[2])
+axes[2].set(xlabel="certainty (fifths of the pixels)", ylabel="mean |ψ error| (rad)")
+sns.despine(ax=axes[2])
+save_figure(results / "figures" / "depth_uncertainty.png", figure)
 plt.show()
 
 
-# **What to take away.** One photograph, no training data, and both the sharp image and a metric depth map come out. The
-# data fit alone does not say how good they are, nor how lucky the seed was: it is far higher than the image's own PSNR, since different drawings
-# explain the same photograph nearly equally well. The prior, the network's structure, chooses among them.
+# NBVAL_CHECK_OUTPUT
+print("the more certain half errs less:", certain["psi_mae_confident_half"] < 0.8 * depth_scores["psi_mae"])
+print("the bars rise from the most to the least certain:", means[4] > 2 * means[0])
+
+
+# **What to take away.** One photograph, no training data, and both the sharp image and a metric depth map come out. The data
+# fit alone does not say how good they are: it is far higher than the image's own PSNR, since different drawings explain the
+# same photograph nearly equally well. What chooses among them is the prior: the statistics of natural textures at the
+# start, the network's structure after it.
