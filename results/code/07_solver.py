@@ -110,7 +110,10 @@ plt.show()
 
 
 # NBVAL_CHECK_OUTPUT
-error = {name: np.abs(psi - psi_true).mean() for name, psi in (("windows", prior.psi.numpy()), ("snapped", start.psi.numpy()))}
+error = {
+    name: np.abs(psi - psi_true).mean()
+    for name, psi in (("windows", prior.psi.numpy()), ("snapped", start.psi.numpy()))
+}
 flat_error = np.abs(np.median(psi_true) - psi_true).mean()
 print("far better than a flat map:", error["windows"] < 0.4 * flat_error)
 print("moving the edges helps:", error["snapped"] < error["windows"])
@@ -135,7 +138,14 @@ fits_db = {name: -10 * np.log10(np.square(residual).mean()) for name, residual i
 
 figure, axes = plt.subplots(1, 2, figsize=(13, 0.6 + 6 * height / width), layout="constrained")
 for ax, (name, residual) in zip(axes, residuals.items(), strict=True):
-    show_map(ax, 255 * np.abs(residual).mean(axis=0), f"{name}: {fits_db[name]:.1f} dB", "|error| (grey levels)", "magma", (0, 6))
+    show_map(
+        ax,
+        255 * np.abs(residual).mean(axis=0),
+        f"{name}: {fits_db[name]:.1f} dB",
+        "|error| (grey levels)",
+        "magma",
+        (0, 6),
+    )
 save_figure(results / "figures" / "solver_cameras.png", figure)
 plt.show()
 
@@ -159,6 +169,7 @@ def deconvolved(psi):
     camera = MaskedDCM(bank, (height, width)).at(psi)
     with torch.no_grad():
         return deconvolve(camera, capture, capture).numpy()
+
 
 images = {
     "capture": photograph,
@@ -212,7 +223,11 @@ print("the confident half errs less:", certainty["psi_mae_confident_half"] < 0.8
 rows = [
     {"what": "flat map at the true median", **depth_metrics(np.full_like(psi_true, np.median(psi_true)), psi_true)},
     {"what": "depth from the windows", **depth_metrics(prior.psi.numpy(), psi_true), **scores["at the windows' depth"]},
-    {"what": "edges moved to the image's", **depth_metrics(start.psi.numpy(), psi_true), **scores["at the snapped depth"]},
+    {
+        "what": "edges moved to the image's",
+        **depth_metrics(start.psi.numpy(), psi_true),
+        **scores["at the snapped depth"],
+    },
     {"what": "image at the true depth", **scores["at the true depth"]},
     {"what": "capture as it is", **scores["capture"]},
 ]
