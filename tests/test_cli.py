@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 
 from dpcip import cli
-from dpcip.io import read_depth, read_image, write_dpt, write_image, write_npy
+from dpcip.io import claimed, read_depth, read_image, write_dpt, write_image, write_npy
 from dpcip.psf import PsfBank
 
 
@@ -60,7 +60,7 @@ def test_simulate_solve_evaluate(files: Path, monkeypatch, capsys) -> None:
     assert run(monkeypatch, "simulate", "photo.png", "depth.npy", "--unit", "m", "--out", "coded.png") == 0
     options = ["--iterations", 8, "--psf", "bank.npz", "--seed", 3]
     assert run(monkeypatch, "solve", "coded.png", "--out", "result", *options) == 0
-    names = {"all_in_focus.png", "depth.npy", "psi.npy", "preview.png", "report.json"}
+    names = {"all_in_focus.png", "depth.npy", "psi.npy", "psi_std.npy", "preview.png", "report.json"}
     assert {p.name for p in Path("result").iterdir()} == names
     depth_m, psi = np.load("result/depth.npy"), np.load("result/psi.npy")
     assert depth_m.shape == psi.shape == (64, 72) and depth_m.dtype == psi.dtype == np.float32
@@ -280,7 +280,7 @@ def test_another_photographs_result_is_not_overwritten(files: Path, monkeypatch,
 
 
 def test_one_solve_at_a_time_in_a_folder(files: Path, monkeypatch, capsys) -> None:
-    with cli._claimed(Path("result")):
+    with claimed(Path("result")):
         assert run(monkeypatch, *SOLVE) == 2
     assert "another solve is writing there" in capsys.readouterr().err
 
