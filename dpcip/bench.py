@@ -54,7 +54,8 @@ VARIANTS: dict[str, Settings] = {
     "unguided": replace(_FAST, warmup_iterations=0, guide_iterations=0, l2_iterations=100),
     "raw": replace(_FAST, deconvolve=False),
 }
-# The released code's arithmetic: its quality at an iteration is the paper's, only its seconds are measured.
+# The released code's arithmetic: only its seconds are measured; its quality at an iteration is taken to be that of
+# "paper", which differs by bfloat16.
 RELEASED = replace(_OPTIMISED, precision="float32", channels_last=False, convolution="direct")
 
 log = logging.getLogger("dpcip")
@@ -83,6 +84,12 @@ def target(place: str, side_px: int = SIDE_PX) -> Target:
     return Target(place, Sensor().expose(simulate(sharp, psi, bank), 0), sharp, psi)
 
 
+def stepper_for(truth: Target, settings: Settings) -> Stepper:
+    """A solve of the target's capture with the published camera's bank."""
+    capture = torch.as_tensor(truth.capture, dtype=torch.float32)
+    return Stepper(capture, PsfBank.synthesise().integer_planes(), settings, pick_device())
+
+
 def scores(stepper: Stepper, truth: Target) -> dict[str, float]:
     """One row: the result if the solve ended now."""
     found = stepper.finished()
@@ -103,12 +110,10 @@ def in_small(settings: Settings) -> Settings:
 def probe(settings: Settings) -> list[float]:
     """Numbers that change if the solver's arithmetic does: losses of a solve in small, and its image's mean square.
 
-    A stored run belongs to the present code if its probe does; a changed comment does not discard hours of runs.
+    So a changed comment does not discard hours of runs. It cannot see the lengths of stages or the capture.
     """
     small = in_small(settings)
-    truth = target("table", PROBE_SIDE_PX)
-    bank = PsfBank.synthesise().integer_planes()
-    stepper = Stepper(torch.as_tensor(truth.capture, dtype=torch.float32), bank, small, pick_device())
+    stepper = stepper_for(target("table", PROBE_SIDE_PX), small)
     while stepper.iteration < small.iterations:
         stepper.step()
     return [*stepper.losses, stepper.finished().sharp.square().mean().item()]
@@ -140,9 +145,7 @@ def follow(variant: str, truth: Target, seed: int, home: Path, work: Path) -> di
 
 
 def _run(settings: Settings, truth: Target, numbers: list[float], checkpoint: Path) -> list[dict[str, float]]:
-    bank = PsfBank.synthesise().integer_planes()
-    capture = torch.as_tensor(truth.capture, dtype=torch.float32)
-    stepper = Stepper(capture, bank, settings, pick_device())
+    stepper = stepper_for(truth, settings)
     rows: list[dict[str, float]] = []
     if checkpoint.is_file():
         state = torch.load(checkpoint, weights_only=True)
@@ -177,7 +180,6 @@ def run_bench(out: Path, scenes: list[str], seeds: list[int], variants: list[str
         raise InputError(f"bench: variant '{unknown[0]}' is unknown; choose from {', '.join(VARIANTS)}")
     home = out / "runs"
     if only_report:
-        runs = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(home.glob("*.json"))]
         speed_file = json.loads((out / "speed.json").read_text(encoding="utf-8"))
     else:
         targets = [target(scene) for scene in scenes]
@@ -194,7 +196,7 @@ def run_bench(out: Path, scenes: list[str], seeds: list[int], variants: list[str
             for truth in targets:
                 for variant in variants:
                     follow(variant, truth, seed, home, WORK / "bench")
-        runs = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(home.glob("*.json"))]
+    runs = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(home.glob("*.json"))]
     runs = [run for run in runs if run["variant"] in VARIANTS]
     runs.sort(key=lambda run: (list(VARIANTS).index(run["variant"]), run["scene"], run["seed"]))
     extra = {key: speed_file[key] for key in ("convolution_peak_tflops", "share_of_peak")}

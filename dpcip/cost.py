@@ -46,7 +46,8 @@ def estimate_cost(shape: torch.Size, bank: PsfBank, settings: Settings, device: 
     """Cost of solving a capture of `shape` [C, H, W] with every iteration of `settings`.
 
     Measured on a 128x128 probe and scaled by the number of pixels, padding included. At 250x370 and 512x512 the memory
-    was right to 7 %; the time is rougher (caches, other work on the machine), and the progress bar corrects it.
+    was right to 7 % for the iterations; the start and the deconvolution at the end are not counted in it. The time is
+    rougher (caches, other work on the machine), and the progress bar corrects it.
     """
     noise = torch.rand(shape[0], PROBE_SIDE_PX, PROBE_SIDE_PX, generator=torch.Generator().manual_seed(0))
     probe = Stepper(noise, bank, replace(settings, warmup_iterations=0, guide_iterations=0), device)

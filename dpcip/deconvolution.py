@@ -79,7 +79,7 @@ def deconvolve(
     noise: float = NOISE,
     n_reweightings: int = REWEIGHTINGS,
 ) -> Tensor:
-    """The image x in [0, 1] that minimises `|camera(x) - capture|^2 / noise^2 + prior(x)`: [C, H, W].
+    """The image x that minimises `|camera(x) - capture|^2 / noise^2 + prior(x)`, then clipped to [0, 1]: [C, H, W].
 
     camera: the masked DCM at a depth map. start: an image to begin from; the prior is not convex, so a better start
     ends in a better image. Iteratively reweighted least squares, each solved by conjugate gradients.

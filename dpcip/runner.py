@@ -26,7 +26,6 @@ from dpcip.io import check_size, replacing
 from dpcip.machine import available_gib, describe, peak_gib, pick_device
 from dpcip.psf import PsfBank
 from dpcip.solver import Diverged, Settings, Stepper, uses_bfloat16
-from dpcip.start import depth_prior
 
 CHECKPOINT_SECONDS = 20  # at most so much work is lost to a kill
 CONVERGED_GAIN = 0.02  # relative gain in the loss over the window below which a solve has converged
@@ -45,7 +44,7 @@ class Solution:
     """The result of a solve.
 
     sharp: all-in-focus image, float32 [C, H, W] in [0, 1]. psi: float32 [H, W], rad. depth_m: float32 [H, W], metres.
-    psi_std: float32 [H, W], rad; how uncertain the capture leaves psi, from its local spectra (dpcip/start.py).
+    psi_std: float32 [H, W], rad; ranks pixels by how uncertain psi is; no error bar (dpcip/start.py).
     coded: what the camera model makes of them, float32 [C, H, W]; its difference from the capture is the residual.
     fits_db: data fit of each iteration, -10 log10 of the mean squared residual; NaN while the start is fitted.
     report: settings, machine, time, memory, data fit and why it stopped, ready for JSON.
@@ -247,8 +246,7 @@ def _solution(stepper: Stepper, identity: str, begin: float, reason: str) -> Sol
     with torch.no_grad():
         coded = stepper.camera(best.sharp, best.psi)
         fit_db = -10 * torch.log10((coded - stepper.capture).square().mean().clamp_min(1e-12)).item()
-    psi_std = depth_prior(stepper.capture, bank).psi_std.numpy()
-    psi = best.psi.cpu().numpy()
+    psi, psi_std = best.psi.cpu().numpy(), stepper.psi_std().cpu().numpy()
     report: dict[str, object] = {
         "settings": asdict(stepper.settings),
         "seed": stepper.settings.seed,

@@ -20,14 +20,12 @@ from dpcip.generators import make_generator
 from dpcip.losses import ssim
 from dpcip.machine import has_fast_bfloat16
 from dpcip.psf import PsfBank
-from dpcip.start import Start, find_start
+from dpcip.start import Start, depth_prior, find_start
 
 SNAPSHOT_EVERY = 50  # iterations between the states that a loss spike is rolled back to
 RECENT = 30  # losses that a new one is compared with
 MAX_ROLLBACKS = 10  # after so many the solve is given up and the best state returned
 GUIDE_WEIGHT = 0.3  # of the mean distance from the start's psi, as a share of the psi range, beside the data loss
-
-
 CHOICES = {
     "precision": ("float32", "auto"),
     "convolution": ("fft", "direct"),
@@ -203,6 +201,10 @@ class Stepper:
             with torch.no_grad():
                 self.start = find_start(self.capture, self.bank)
         return self.start
+
+    def psi_std(self) -> Tensor:
+        """The depth prior's ranking of the errors of psi, [H, W], rad, whether or not the solve began with it."""
+        return (self.start or depth_prior(self.capture, self.bank)).psi_std
 
     def finished(self) -> Estimate:
         """The best estimate, its image deconvolved at the depth found if the settings say so."""

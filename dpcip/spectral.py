@@ -131,7 +131,10 @@ def _plane_score(spectra: Tensor, covariance: Tensor, count: Tensor, noise: floa
 
 
 def _over_levels(log_likelihood: Tensor, count: Tensor) -> Tensor:
-    """Averages each frequency over the amplitudes near the window's level, and takes the best level."""
+    """Averages each frequency over the amplitudes near the window's level, and takes the best level.
+
+    What is averaged is the square root of a complex frequency's likelihood; `count` squares it again.
+    """
     distance = (LEVELS.log()[:, None] - LEVELS.log()) / LEVEL_SPREAD
     mixture = torch.softmax(-(distance**2) / 2, dim=1)  # [level of the window, level of the frequency]
     largest = log_likelihood.amax(dim=-1, keepdim=True)

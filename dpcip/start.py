@@ -27,7 +27,7 @@ START_REWEIGHTINGS = 3
 
 @dataclass(frozen=True)
 class DepthPrior:
-    """Depth before any iteration. psi and psi_std: float32 [H, W], rad; the best value, and how uncertain it is."""
+    """Depth before any iteration. psi and psi_std: float32 [H, W], rad; the best value, and a ranking of its errors."""
 
     psi: Tensor
     psi_std: Tensor
@@ -37,7 +37,8 @@ def depth_prior(capture: Tensor, bank: PsfBank) -> DepthPrior:
     """Depth and its uncertainty from the capture's local spectra: [C, H, W] in [0, 1] -> two maps [H, W].
 
     psi_std is the standard deviation over the planes of the smoothed likelihood. It is large where there is no
-    texture (a flat wall looks alike at any depth) and where windows see two depths at once.
+    texture (a flat wall looks alike at any depth) and where windows see two depths at once. It ranks pixels but is
+    no error bar: it is not calibrated, and takes the planes as they are, however far apart.
     """
     planes = half_planes(bank)
     likelihood = depth_likelihood(capture, planes).numpy()
@@ -61,10 +62,14 @@ def _enlarged(values: np.ndarray, size: tuple[int, int]) -> Tensor:
 
 @dataclass(frozen=True)
 class Start:
-    """What the generator is fitted to first: image [C, H, W], psi [H, W] (rad), and where psi is trusted (1 or 0)."""
+    """What the generator is fitted to first: image [C, H, W], psi [H, W] (rad), and where psi is trusted (1 or 0).
+
+    psi_std: the depth prior's, [H, W], rad.
+    """
 
     sharp: Tensor
     psi: Tensor
+    psi_std: Tensor
     trusted: Tensor
 
 
@@ -74,7 +79,8 @@ def find_start(capture: Tensor, bank: PsfBank) -> Start:
     capture: [C, H, W] in [0, 1], float32 like the bank; the results are on its device.
     """
     size = (capture.shape[-2], capture.shape[-1])
-    psi = depth_prior(capture, bank).psi.to(capture.device)
+    prior = depth_prior(capture, bank)
+    psi = prior.psi.to(capture.device)
     camera = MaskedDCM(bank, size).to(capture.device).at(psi)
     sharp = deconvolve(camera, capture, capture, START_NOISE, START_REWEIGHTINGS)
-    return Start(sharp, snap_to_edges(psi, sharp), trusted(psi))
+    return Start(sharp, snap_to_edges(psi, sharp), prior.psi_std, trusted(psi))

@@ -125,8 +125,8 @@ def test_speed_counts_only_what_a_variant_does() -> None:
     capture = torch.rand(3, 64, 64, generator=torch.Generator().manual_seed(0))
     guided = dataclasses.replace(TINY, camera="masked", warmup_iterations=3, guide_iterations=3, deconvolve=True)
     speed = measure_speed({"plain": TINY, "guided": guided}, capture)
-    assert speed["plain"]["seconds_before"] < 0.01 > speed["plain"]["seconds_after"]
-    assert speed["guided"]["seconds_before"] > 0.01 and speed["guided"]["seconds_after"] > 0.01
+    for when in ("seconds_before", "seconds_after"):  # a ratio within one run, not a time
+        assert speed["plain"][when] < 0.01 * speed["guided"][when]
     assert speed["plain"]["seconds_per_iteration"] > 0
 
 

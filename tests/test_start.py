@@ -68,7 +68,6 @@ def test_covariance_is_that_of_blurred_textures(bank: PsfBank, monkeypatch: pyte
     rows, columns = slice(3, 9), slice(3, 9)  # frequencies well inside, none of them its own mirror image
     for channel in range(3):
         ratio = (measured / modelled)[rows, columns, channel, channel]
-        print(ratio.log())
         assert ratio.log().abs().median() < 0.12  # 1000 samples scatter by 3 %, correlated windows by more
 
 

@@ -197,7 +197,7 @@ print("every depth lies in the camera's range:", bool(solution.depth_m.min() > 0
 # ## 2.7 Where the errors are, and whether the solver knows
 # 
 # Depth is written into blur, and blur can only be seen where there is something to blur; and a window that sees two depths
-# at once is of two minds. From both the start computes how uncertain each pixel's $\psi$ is, without any truth. On the left the
+# at once is of two minds. From both the start ranks the pixels by how uncertain $\psi$ is, without any truth; the numbers themselves are no error bars. On the left the
 # true error, in the middle the predicted uncertainty. On the right the pixels are sorted into fifths by that prediction: if it
 # is worth anything the bars rise.
 
