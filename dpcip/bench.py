@@ -29,7 +29,8 @@ from dpcip.metrics import depth_metrics, image_metrics
 from dpcip.psf import PsfBank, psi_planes
 from dpcip.report import save_figure, write_json, write_table
 from dpcip.sensor import Sensor
-from dpcip.solver import PRESETS, Settings, Stepper
+from dpcip.settings import PRESETS, Settings
+from dpcip.solver import Stepper
 from dpcip.study import WORK
 
 SIDE_PX = 256

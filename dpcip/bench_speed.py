@@ -14,7 +14,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from dpcip.machine import pick_device
 from dpcip.psf import PsfBank
-from dpcip.solver import PRESETS, Settings, Stepper
+from dpcip.settings import PRESETS, Settings
+from dpcip.solver import Stepper
 
 ROUNDS = 3
 STEPS = 3

@@ -14,6 +14,7 @@ from dpcip.errors import InputError
 from dpcip.psf import PsfBank
 
 Convolution = Literal["fft", "direct"]
+LEAST_COVERAGE = 1e-3  # share of a pixel's light that must come from somewhere
 
 
 def replicate_pad(image: Tensor, margin: int) -> Tensor:
@@ -114,7 +115,8 @@ class LayeredBlur(nn.Module):
         super().__init__()
         self.blur = blur
         self.weights = weights
-        self.coverage = blur.summed(weights[:, None])
+        # Behind an occluder's edge nothing may reach a pixel (ring-shaped kernels): dark there, not infinite.
+        self.coverage = blur.summed(weights[:, None]).clamp_min(LEAST_COVERAGE)
 
     def forward(self, image: Tensor) -> Tensor:
         return self.blur.summed(self.weights[:, None] * image) / self.coverage

@@ -24,7 +24,7 @@ from dpcip.psf import PsfBank, psi_planes
 from dpcip.report import energy_table, psf_sheet, save_figure, write_json, write_solution
 from dpcip.runner import check_capture, fingerprint, solve
 from dpcip.sensor import Sensor
-from dpcip.solver import PRESETS
+from dpcip.settings import PRESETS, with_iterations
 
 ENERGY_BOXES = (31, 23, 19, 15)  # paper, Table 3
 CHECKPOINT = "checkpoint.pt"
@@ -162,8 +162,8 @@ def solve_command(
     """
     capture = read_image(coded)
     bank = (PsfBank.load(bank_file) if bank_file else PsfBank.synthesise()).integer_planes()
-    changes = {"generator": generator, "seed": seed, **({"iterations": iterations} if iterations else {})}
-    settings = dataclasses.replace(PRESETS[preset], **changes)  # type: ignore[arg-type]
+    settings = dataclasses.replace(PRESETS[preset], generator=generator, seed=seed)
+    settings = with_iterations(settings, iterations or settings.iterations)
     check_capture(capture, bank, str(coded))
     if threads:
         torch.set_num_threads(threads)

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 import torch
 
 from dpcip.psf import PsfBank
-from dpcip.solver import Settings, Stepper
+from dpcip.settings import Settings
+from dpcip.solver import Stepper
 
 PROBE_SIDE_PX = 128
 BYTES_PER_PARAMETER = 24  # weight, gradient, two moments, and the copies in best state and snapshot

@@ -52,7 +52,8 @@ def prior_weights(image: Tensor) -> Tensor:
     slopes = gradient(image)
     covariance = torch.einsum("dahw,dbhw->abhw", slopes, slopes) / 2
     covariance = _windowed(covariance.flatten(0, 1)).unflatten(0, (n_channels, n_channels)).permute(2, 3, 0, 1)
-    value, vector = torch.linalg.eigh(covariance)
+    # On the CPU: MPS has no eigh, and CUDA's batches have a limit below the pixels of a photograph.
+    value, vector = (part.to(image.device) for part in torch.linalg.eigh(covariance.cpu()))
     power = (value.clamp_min(0) + SMALLEST_GRADIENT**2) ** (EXPONENT / 2 - 1)
     return torch.einsum("hwai,hwi,hwbi->abhw", vector, power, vector)
 
@@ -79,7 +80,7 @@ def deconvolve(
     noise: float = NOISE,
     n_reweightings: int = REWEIGHTINGS,
 ) -> Tensor:
-    """The image x that minimises `|camera(x) - capture|^2 / noise^2 + prior(x)`, then clipped to [0, 1]: [C, H, W].
+    """The image x that minimises `|camera(x) - capture|^2 / noise^2 + prior(x)`: [C, H, W], not clipped to [0, 1].
 
     camera: the masked DCM at a depth map. start: an image to begin from; the prior is not convex, so a better start
     ends in a better image. Iteratively reweighted least squares, each solved by conjugate gradients.
@@ -95,4 +96,4 @@ def deconvolve(
             return vjp(camera(image))[0] / noise**2 + gradient_adjoint(weighted)
 
         x = conjugate_gradients(normal, data, x, CONJUGATE_STEPS)
-    return x.clamp(0, 1)
+    return x

@@ -25,6 +25,23 @@ def trusted(psi: Tensor) -> Tensor:
     return (extent[0, 0] < DOUBTFUL_JUMP).to(psi.dtype)
 
 
+def spread(psi: Tensor) -> Tensor:
+    """Standard deviation of psi [H, W] around a plane fitted in the window of `trusted` at each pixel: [H, W].
+
+    Where depth jumps nearby, either side may be right, and the window's likelihood, sure as it may be, is of both.
+    A slope is no jump.
+    """
+    side = RING_PX
+    offset = torch.arange(side, device=psi.device, dtype=psi.dtype) - side // 2
+    down = offset[:, None].expand(side, side)
+    kernels = torch.stack([torch.ones_like(down), down, down.T])[:, None] / side**2
+    padded = F.pad((psi - psi.mean())[None, None], (side // 2,) * 4, mode="replicate")
+    mean, with_down, with_right = F.conv2d(padded, kernels)[0]
+    square = F.avg_pool2d(padded.square(), side, 1)[0, 0]
+    slope = (with_down.square() + with_right.square()) / offset.square().mean()  # variance that the plane explains
+    return (square - mean.square() - slope).clamp_min(0).sqrt()
+
+
 def snap_to_edges(psi: Tensor, image: Tensor) -> Tensor:
     """Keeps psi [H, W] where it is trusted, and fills the rest from there across as little colour change as possible.
 

@@ -89,11 +89,11 @@ def sparsification(error: np.ndarray, uncertainty: np.ndarray, shares: np.ndarra
 def confidence_metrics(
     psi: np.ndarray, psi_std: np.ndarray, psi_true: np.ndarray, psi_range: tuple[float, float] = PSI_RANGE
 ) -> dict[str, float]:
-    """How well psi_std [H, W] ranks the errors of psi [H, W].
+    """How well psi_std [H, W] foretells the errors of psi [H, W].
 
     psi_mae_confident_half: mean error of the more certain half, rad. ause: area between the sparsification curve and
     that of the errors themselves (Ilg et al. 2018), in units of the mean error; 0 is perfect, a random order's is
-    ause_random.
+    ause_random. share_beyond_3_std: pixels whose error is more than three times psi_std.
     """
     error = np.abs(psi - np.clip(psi_true, *psi_range))
     shares = np.linspace(0.05, 1, 20)
@@ -102,6 +102,7 @@ def confidence_metrics(
         "psi_mae_confident_half": float(sparsification(error, psi_std, np.array([0.5]))[0] * error.mean()),
         "ause": float(np.mean(found - best)),
         "ause_random": float(np.mean(1 - best)),
+        "share_beyond_3_std": float(np.mean(error > 3 * psi_std)),
     }
 
 

@@ -25,14 +25,14 @@ from dpcip.errors import InputError
 from dpcip.io import check_size, replacing
 from dpcip.machine import available_gib, describe, peak_gib, pick_device
 from dpcip.psf import PsfBank
-from dpcip.solver import Diverged, Settings, Stepper, uses_bfloat16
+from dpcip.settings import Settings
+from dpcip.solver import Diverged, Stepper, uses_bfloat16
 
 CHECKPOINT_SECONDS = 20  # at most so much work is lost to a kill
-CONVERGED_GAIN = 0.02  # relative gain in the loss over the window below which a solve has converged
 # The code that a solve's numbers depend on, besides the PSFs, which are hashed themselves.
 SOLVING_MODULES = (
     *("camera", "deconvolution", "edges", "generators", "losses", "machine", "optics"),
-    *("runner", "smoothing", "solver", "spectral", "start"),
+    *("runner", "settings", "smoothing", "solver", "spectral", "start", "veto"),
 )
 PROGRESS_FILE = "DPCIP_PROGRESS"  # environment variable: where the progress bar goes instead of standard error
 
@@ -44,7 +44,7 @@ class Solution:
     """The result of a solve.
 
     sharp: all-in-focus image, float32 [C, H, W] in [0, 1]. psi: float32 [H, W], rad. depth_m: float32 [H, W], metres.
-    psi_std: float32 [H, W], rad; ranks pixels by how uncertain psi is; no error bar (dpcip/start.py).
+    psi_std: float32 [H, W], rad; how uncertain psi is (dpcip/start.py).
     coded: what the camera model makes of them, float32 [C, H, W]; its difference from the capture is the residual.
     fits_db: data fit of each iteration, -10 log10 of the mean squared residual; NaN while the start is fitted.
     report: settings, machine, time, memory, data fit and why it stopped, ready for JSON.
@@ -85,13 +85,6 @@ def check_capture(capture: np.ndarray, bank: PsfBank, name: str = "capture") -> 
         raise InputError(f"{name}: values must be finite and in [0, 1]; scale the image")
     if np.ptp(capture) < 1 / 255:
         raise InputError(f"{name}: every pixel is {capture.flat[0]:.3f}; there is nothing in it to solve")
-
-
-def converged(losses: list[float], window: int | None) -> bool:
-    """Whether the smallest loss of the last `window` iterations is hardly below that of all before."""
-    if window is None or len(losses) < 2 * window:
-        return False
-    return min(losses[-window:]) > (1 - CONVERGED_GAIN) * min(losses[:-window])
 
 
 def solve(
@@ -167,13 +160,9 @@ def _try_step(stepper: Stepper) -> str:
 
 def _stop_reason(stepper: Stepper, seconds: float, max_seconds: float | None) -> str:
     """Why to stop now, or an empty string."""
-    settings = stepper.settings
-    if stepper.iteration >= settings.iterations:
-        return "iterations"
-    if max_seconds is not None and seconds >= max_seconds and stepper.iteration:
-        return "max_seconds"
-    second_stage = stepper.losses[settings.warmup_iterations + settings.l2_iterations :]
-    return "converged" if converged(second_stage, settings.convergence_window) else ""
+    if stepper.done:
+        return "iterations" if stepper.end >= stepper.settings.iterations else "converged"
+    return "max_seconds" if max_seconds is not None and seconds >= max_seconds and stepper.iteration else ""
 
 
 def _announce(
@@ -246,7 +235,7 @@ def _solution(stepper: Stepper, identity: str, begin: float, reason: str) -> Sol
     with torch.no_grad():
         coded = stepper.camera(best.sharp, best.psi)
         fit_db = -10 * torch.log10((coded - stepper.capture).square().mean().clamp_min(1e-12)).item()
-    psi, psi_std = best.psi.cpu().numpy(), stepper.psi_std().cpu().numpy()
+    psi, psi_std = best.psi.cpu().numpy(), stepper.psi_std(best.psi).cpu().numpy()
     report: dict[str, object] = {
         "settings": asdict(stepper.settings),
         "seed": stepper.settings.seed,

@@ -1,4 +1,4 @@
-"""The solver's algorithm: settings, presets and the stepper that takes one optimisation step at a time."""
+"""The solver's algorithm: the stepper, which takes one optimisation step at a time."""
 
 from __future__ import annotations
 
@@ -7,83 +7,32 @@ import dataclasses
 import math
 import statistics
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from dpcip.camera import Convolution, InterpolatedDCM, MaskedDCM
+from dpcip.camera import InterpolatedDCM, MaskedDCM
 from dpcip.deconvolution import deconvolve
-from dpcip.errors import InputError
 from dpcip.generators import make_generator
 from dpcip.losses import ssim
 from dpcip.machine import has_fast_bfloat16
 from dpcip.psf import PsfBank
-from dpcip.start import Start, depth_prior, find_start
+from dpcip.settings import Settings
+from dpcip.start import Start, find_start, uncertainty
 
 SNAPSHOT_EVERY = 50  # iterations between the states that a loss spike is rolled back to
 RECENT = 30  # losses that a new one is compared with
 MAX_ROLLBACKS = 10  # after so many the solve is given up and the best state returned
 GUIDE_WEIGHT = 0.3  # of the mean distance from the start's psi, as a share of the psi range, beside the data loss
-CHOICES = {
-    "precision": ("float32", "auto"),
-    "convolution": ("fft", "direct"),
-    "camera": ("interpolated", "masked"),
-}
+CONVERGED_GAIN = 0.05  # relative gain in the loss over the window below which a solve has converged
 
 
-@dataclass(frozen=True)
-class Settings:
-    """Everything that determines a solve besides the capture, the PSF bank and the machine."""
-
-    generator: str = "dip"
-    iterations: int = 5001
-    l2_iterations: int = 500  # mean squared error for so long, then 1 - SSIM
-    learning_rate: float = 0.01  # Adam
-    halve_rate_at: int | None = 4000  # iteration from which the learning rate is half
-    precision: Literal["float32", "auto"] = "float32"  # auto: bfloat16 in the generator where it is quicker
-    channels_last: bool = False
-    convolution: Convolution = "fft"  # of the interpolated camera
-    camera: Literal["interpolated", "masked"] = "interpolated"  # the paper's DCM, or the one that knows occlusion
-    warmup_iterations: int = 0  # first the generator is fitted for so long to depth and image from the local spectra
-    guide_iterations: int = 0  # then the pull towards that depth fades away over so many
-    cooldown_iterations: int = 0  # over the last so many the learning rate falls to zero, as a cosine
-    deconvolve: bool = False  # at the end the image is deconvolved at the depth that was found
-    spike_factor: float | None = None  # a loss above so many times the recent median is rolled back; NaN always is
-    convergence_window: int | None = None  # stop when the loss fell by less than 2 % in so many iterations
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        for name in ("iterations", "l2_iterations", "warmup_iterations", "guide_iterations", "cooldown_iterations"):
-            if getattr(self, name) < (name == "iterations"):
-                raise InputError(f"settings: {name} is {getattr(self, name)}; it must be positive")
-        for name, choices in CHOICES.items():
-            if getattr(self, name) not in choices:
-                raise InputError(f"settings: {name} is {getattr(self, name)!r}; choose from {', '.join(choices)}")
-        if not 0 < self.learning_rate < 1:
-            raise InputError(f"settings: learning_rate is {self.learning_rate}; it must lie between 0 and 1")
-
-
-# "paper" is the paper and its released code: 5001 iterations, float32. Its blurs go through the FFT, which gives the
-# same numbers as the released code's direct convolution (tests/test_camera.py) in a fraction of the time.
-PRESETS: dict[str, Settings] = {
-    "paper": Settings(),
-    "fast": Settings(
-        iterations=400,
-        l2_iterations=0,
-        halve_rate_at=None,
-        precision="auto",
-        channels_last=True,
-        camera="masked",
-        warmup_iterations=60,
-        guide_iterations=150,
-        cooldown_iterations=80,
-        deconvolve=True,
-        spike_factor=5.0,
-        convergence_window=200,
-    ),
-}
+def converged(losses: list[float], window: int | None) -> bool:
+    """Whether the smallest loss of the last `window` iterations is hardly below that of all before."""
+    if window is None or len(losses) < 2 * window:
+        return False
+    return min(losses[-window:]) > (1 - CONVERGED_GAIN) * min(losses[:-window])
 
 
 def uses_bfloat16(settings: Settings, device: torch.device) -> bool:
@@ -93,7 +42,10 @@ def uses_bfloat16(settings: Settings, device: torch.device) -> bool:
 
 @dataclass
 class Estimate:
-    """What a solve has found: all-in-focus image [C, H, W] in [0, 1], defocus psi [H, W] in rad, and where."""
+    """What a solve has found: all-in-focus image [C, H, W] in [0, 1], defocus psi [H, W] in rad, and where.
+
+    iteration: -1 for what it began with.
+    """
 
     sharp: Tensor
     psi: Tensor
@@ -131,6 +83,7 @@ class Stepper:
         self.optimizer = torch.optim.Adam(self.generator.parameters(), lr=settings.learning_rate)
         self.bfloat16 = uses_bfloat16(settings, device)
         self.iteration = 0
+        self.end = settings.iterations  # brought forward when the loss has converged
         self.rate_scale = 1.0  # halved at each rollback
         self.n_rollbacks = 0
         self.losses: list[float] = []
@@ -145,13 +98,18 @@ class Stepper:
         warmup = self.settings.warmup_iterations
         return max(first for first in (0, warmup, warmup + self.settings.l2_iterations) if first <= self.iteration)
 
+    @property
+    def done(self) -> bool:
+        """Whether there is no step left to take."""
+        return self.iteration >= self.end
+
     def learning_rate(self) -> float:
         """The rate of the coming step."""
         settings = self.settings
         rate = settings.learning_rate * self.rate_scale
         if settings.halve_rate_at is not None and self.iteration >= settings.halve_rate_at:
             rate /= 2
-        to_go = settings.iterations - self.iteration
+        to_go = self.end - self.iteration
         if to_go < settings.cooldown_iterations:
             rate *= (1 - math.cos(math.pi * to_go / settings.cooldown_iterations)) / 2
         return rate
@@ -177,6 +135,14 @@ class Stepper:
         self.fits_db.append(fit_db)
         self._update(loss + guide)
         self.iteration += 1
+        self._stop_if_converged()
+
+    def _stop_if_converged(self) -> None:
+        """Brings the end forward to a cooldown from now, once the loss hardly falls and the guide has gone."""
+        settings = self.settings
+        first = settings.warmup_iterations + max(settings.l2_iterations, settings.guide_iterations)
+        if converged(self.losses[first:], settings.convergence_window):
+            self.end = min(self.end, self.iteration + settings.cooldown_iterations)
 
     def _loss(self, sharp: Tensor, psi: Tensor) -> tuple[Tensor, Tensor, float]:
         """The loss that rates a state, the pull towards the start beside it, and the data fit (dB; NaN in warm-up)."""
@@ -202,17 +168,25 @@ class Stepper:
                 self.start = find_start(self.capture, self.bank)
         return self.start
 
-    def psi_std(self) -> Tensor:
-        """The depth prior's ranking of the errors of psi, [H, W], rad, whether or not the solve began with it."""
-        return (self.start or depth_prior(self.capture, self.bank)).psi_std
+    def psi_std(self, psi: Tensor) -> Tensor:
+        """How uncertain psi [H, W] is, whether or not the solve began with the depth prior: [H, W], rad."""
+        return uncertainty(psi, self.first_estimate().psi_std, self.bank)
 
     def finished(self) -> Estimate:
-        """The best estimate, its image deconvolved at the depth found if the settings say so."""
+        """The result if the solve ended now.
+
+        That is the best estimate, its image deconvolved at the depth found if the settings say so; or the start as
+        long as the generator is still being fitted to it.
+        """
+        if self.settings.warmup_iterations and self.best.iteration < self.settings.warmup_iterations:
+            start = self.first_estimate()
+            return Estimate(start.sharp, start.psi)
         if not self.settings.deconvolve:
             return self.best
         with torch.no_grad():
             camera = MaskedDCM(self.bank, self.size).to(self.device).at(self.best.psi)
-            return dataclasses.replace(self.best, sharp=deconvolve(camera, self.capture, self.best.sharp))
+            sharp = deconvolve(camera, self.capture, self.best.sharp).clamp(0, 1)
+        return dataclasses.replace(self.best, sharp=sharp)
 
     def _update(self, loss: Tensor) -> None:
         for group in self.optimizer.param_groups:
@@ -243,13 +217,14 @@ class Stepper:
             "generator": self.generator.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "iteration": self.iteration,
+            "end": self.end,
         }
         return copy.deepcopy(state)
 
     def _restore(self, state: dict) -> None:
         self.generator.load_state_dict(state["generator"])
         self.optimizer.load_state_dict(copy.deepcopy(state["optimizer"]))  # Adam keeps and changes what it is given
-        self.iteration = state["iteration"]
+        self.iteration, self.end = state["iteration"], state["end"]
         del self.losses[self.iteration :], self.fits_db[self.iteration :]
 
     def state_dict(self) -> dict[str, object]:

@@ -106,7 +106,7 @@ def depth_likelihood(capture: Tensor, bank: PsfBank, window_px: int = WINDOW_PX,
     window = hann_window(window_px)
     frequency = _frequency(window_px)
     used = (frequency >= LOWEST_CYCLES / window_px) & (frequency <= 0.5)
-    count = torch.full(frequency.shape, 2.0)  # an rfft2 holds half of the plane: most frequencies stand for two
+    count = torch.full(frequency.shape, 2.0)  # an rfft2 holds half of the plane: most frequencies stand for a pair
     count[:, 0] = 1
     if window_px % 2 == 0:
         count[:, -1] = 1
@@ -124,19 +124,17 @@ def _plane_score(spectra: Tensor, covariance: Tensor, count: Tensor, noise: floa
     scores = []
     for part in spectra.split(CHUNK):
         energy = torch.einsum("nfc,fci->nfi", part, vector.conj()).abs().square()
-        scores.append(
-            _over_levels(-torch.einsum("nfi,lfi->nfl", energy, 1 / variance) / 2 - log_determinant / 2, count)
-        )
+        scores.append(_over_levels(-torch.einsum("nfi,lfi->nfl", energy, 1 / variance) - log_determinant, count / 2))
     return torch.cat(scores)
 
 
-def _over_levels(log_likelihood: Tensor, count: Tensor) -> Tensor:
+def _over_levels(log_likelihood: Tensor, pairs: Tensor) -> Tensor:
     """Averages each frequency over the amplitudes near the window's level, and takes the best level.
 
-    What is averaged is the square root of a complex frequency's likelihood; `count` squares it again.
+    A frequency and its mirror image hold one complex number: `pairs` is 1 where one of them is there, 1/2 for both.
     """
     distance = (LEVELS.log()[:, None] - LEVELS.log()) / LEVEL_SPREAD
     mixture = torch.softmax(-(distance**2) / 2, dim=1)  # [level of the window, level of the frequency]
     largest = log_likelihood.amax(dim=-1, keepdim=True)
     mixed = ((log_likelihood - largest).exp() @ mixture.T).clamp_min(1e-30).log() + largest
-    return torch.einsum("nfl,f->nl", mixed, count).amax(dim=1)
+    return torch.einsum("nfl,f->nl", mixed, pairs).amax(dim=1)

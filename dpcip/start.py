@@ -11,45 +11,67 @@ from torch import Tensor
 
 from dpcip.camera import MaskedDCM
 from dpcip.deconvolution import deconvolve
-from dpcip.edges import snap_to_edges, trusted
+from dpcip.edges import snap_to_edges, spread, trusted
 from dpcip.psf import PsfBank
 from dpcip.smoothing import best_value, semi_global_cost
 from dpcip.spectral import STRIDE_PX, depth_likelihood, half_planes
+from dpcip.veto import Attempt, possible
 
 # Windows of 24 px every 4 px share their pixels with some 30 others: their log-likelihoods count accordingly less.
 OVERLAP = 30.0
 JUMP_PER_RAD = 2.0  # of the smoothing, in units of (discounted) log-likelihood
 LARGEST_JUMP = 6.0
 TEMPERATURE = 4.0  # of the path costs, in which neighbours' evidence is counted again: makes them a probability
+EDGE_DOUBT = 2.0  # times the spread of psi nearby; of 1, 2 and 3 the best ranking on three scenes
 START_NOISE = 1 / 255  # the start's depth is rough: its image need not fit the capture to the last level
 START_REWEIGHTINGS = 3
 
 
 @dataclass(frozen=True)
 class DepthPrior:
-    """Depth before any iteration. psi and psi_std: float32 [H, W], rad; the best value, and a ranking of its errors."""
+    """Depth before any iteration. psi and psi_std: float32 [H, W], rad."""
 
     psi: Tensor
     psi_std: Tensor
 
 
 def depth_prior(capture: Tensor, bank: PsfBank) -> DepthPrior:
-    """Depth and its uncertainty from the capture's local spectra: [C, H, W] in [0, 1] -> two maps [H, W].
+    """Depth and its uncertainty from the capture's local spectra alone: [C, H, W] in [0, 1] -> two maps [H, W]."""
+    planes = half_planes(bank)
+    costs = window_costs(capture, planes)
+    return depth_of_costs(costs, planes.psi, (capture.shape[-2], capture.shape[-1]))[1]
+
+
+def window_costs(capture: Tensor, planes: PsfBank) -> np.ndarray:
+    """Cost of each plane in each window: its negative log-likelihood, discounted for overlap, [P, h, w]."""
+    return -depth_likelihood(capture, planes).numpy() / OVERLAP
+
+
+def depth_of_costs(costs: np.ndarray, planes: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, DepthPrior]:
+    """Smoothed depth of the windows [h, w] (rad) and, enlarged to `size`, with its uncertainty.
 
     psi_std is the standard deviation over the planes of the smoothed likelihood. It is large where there is no
-    texture (a flat wall looks alike at any depth) and where windows see two depths at once. It ranks pixels but is
-    no error bar: it is not calibrated, and takes the planes as they are, however far apart.
+    texture: a flat wall looks alike at any depth. Near depth edges it is far too small (see `uncertainty`).
     """
-    planes = half_planes(bank)
-    likelihood = depth_likelihood(capture, planes).numpy()
-    cost = semi_global_cost(-likelihood / OVERLAP, planes.psi, JUMP_PER_RAD, LARGEST_JUMP)
+    cost = semi_global_cost(costs, planes, JUMP_PER_RAD, LARGEST_JUMP)
     logits = -cost / TEMPERATURE
     probability = np.exp(logits - logits.max(axis=0))
     probability /= probability.sum(axis=0)
-    mean, square = (np.tensordot(planes.psi**power, probability, axes=1) for power in (1, 2))
-    size = (capture.shape[-2], capture.shape[-1])
-    psi, psi_std = (_enlarged(v, size) for v in (best_value(cost, planes.psi), np.sqrt((square - mean**2).clip(0))))
-    return DepthPrior(psi, psi_std)
+    mean, square = (np.tensordot(planes**power, probability, axes=1) for power in (1, 2))
+    psi = best_value(cost, planes)
+    return psi, DepthPrior(*(_enlarged(v, size) for v in (psi, np.sqrt((square - mean**2).clip(0)))))
+
+
+def uncertainty(psi: Tensor, prior_std: Tensor, bank: PsfBank) -> Tensor:
+    """Standard deviation of a solve's psi [H, W] (rad): three sources, taken as independent.
+
+    The depth prior's own (large where there is no texture), the spread of psi nearby (large at depth edges, where
+    windows see both sides), and the rounding to the planes that the prior tells apart.
+    """
+    halves = half_planes(bank).psi
+    spacing = np.interp(psi.cpu().numpy(), halves, np.gradient(halves))
+    rounding = torch.as_tensor(spacing**2 / 12, dtype=psi.dtype, device=psi.device)
+    return (prior_std.to(psi.device).square() + (EDGE_DOUBT * spread(psi)).square() + rounding).sqrt()
 
 
 def _enlarged(values: np.ndarray, size: tuple[int, int]) -> Tensor:
@@ -76,11 +98,19 @@ class Start:
 def find_start(capture: Tensor, bank: PsfBank) -> Start:
     """Depth from the capture's local spectra, its image by deconvolution, and the depth's edges moved to the image's.
 
+    Depths at which the image would need light below black or above white are ruled out (dpcip/veto.py).
     capture: [C, H, W] in [0, 1], float32 like the bank; the results are on its device.
     """
     size = (capture.shape[-2], capture.shape[-1])
-    prior = depth_prior(capture, bank)
-    psi = prior.psi.to(capture.device)
-    camera = MaskedDCM(bank, size).to(capture.device).at(psi)
-    sharp = deconvolve(camera, capture, capture, START_NOISE, START_REWEIGHTINGS)
-    return Start(sharp, snap_to_edges(psi, sharp), prior.psi_std, trusted(psi))
+    camera = MaskedDCM(bank, size).to(capture.device)
+    planes = half_planes(bank)
+
+    def attempt(costs: np.ndarray) -> Attempt:
+        psi_grid, prior = depth_of_costs(costs, planes.psi, size)
+        psi = prior.psi.to(capture.device)
+        image = deconvolve(camera.at(psi), capture, capture, START_NOISE, START_REWEIGHTINGS)
+        return Attempt(psi_grid, psi, prior.psi_std, image)
+
+    found = possible(window_costs(capture, planes), planes.psi, STRIDE_PX, attempt)
+    sharp = found.image.clamp(0, 1)
+    return Start(sharp, snap_to_edges(found.psi, sharp), found.psi_std, trusted(found.psi))

@@ -10,7 +10,7 @@ import numpy as np
 from dpcip.io import replacing
 from dpcip.psf import PsfBank
 from dpcip.runner import Solution, fingerprint, solve
-from dpcip.solver import Settings
+from dpcip.settings import Settings
 
 ARRAYS = ("sharp", "psi", "depth_m", "psi_std", "coded", "fits_db")
 WORK = Path(__file__).resolve().parent.parent / ".work"  # not in git; survives a kill and DVC's removal of outputs

@@ -13,7 +13,8 @@ from dpcip.bench import VARIANTS, Target, follow, in_small, probe, run_bench, ta
 from dpcip.bench_report import curves, seconds_of, seconds_to, summary, table
 from dpcip.bench_speed import measure_speed
 from dpcip.errors import InputError
-from dpcip.solver import PRESETS, Settings, Stepper
+from dpcip.settings import PRESETS, Settings
+from dpcip.solver import Stepper
 
 TINY = Settings(iterations=20, l2_iterations=5, channels_last=True)
 SPEED = {

@@ -101,6 +101,17 @@ def test_masked_dcm_reaches_70_db_at_1_psi_layers_in_single_precision(bank: PsfB
     assert psnr_db(interpolated.numpy(), truth) < 50
 
 
+def test_masked_dcm_stays_finite_where_no_light_arrives() -> None:
+    """A ring-shaped kernel leaves the middle of a small spot without any light of its layer."""
+    ring = torch.zeros(11, 11)
+    ring[0], ring[-1], ring[:, 0], ring[:, -1] = 1, 1, 1, 1
+    bank = PsfBank((ring / ring.sum()).expand(2, 1, 11, 11).contiguous(), np.array([0.0, 1.0]))
+    psi = torch.zeros(31, 31)
+    psi[13:18, 13:18] = 1
+    capture = MaskedDCM(bank, (31, 31))(torch.rand(1, 31, 31), psi)
+    assert torch.isfinite(capture).all() and capture.abs().max() < 2
+
+
 def test_weights_are_the_papers_hats() -> None:
     planes = torch.arange(-4.0, 11.0, dtype=torch.float64)
     psi = -4 + 14 * torch.rand(12, 13, dtype=torch.float64)

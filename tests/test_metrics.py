@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from dpcip.metrics import depth_metrics, image_metrics
+from dpcip.metrics import confidence_metrics, depth_metrics, image_metrics
 from dpcip.optics import Lens
 
 
@@ -58,3 +58,17 @@ def test_released_depth_metric_cannot_exceed_0_082() -> None:
 def test_released_depth_metric_is_39_times_too_small_at_the_far_plane() -> None:
     scores = depth_metrics(np.full((4, 4), -3.99), np.full((4, 4), -4.0))
     assert scores["depth_mae_m"] / scores["depth_as_released"] == pytest.approx(39, abs=0.5)
+
+
+def test_confidence_of_a_perfect_a_random_and_a_reversed_ranking() -> None:
+    error = np.random.default_rng(0).random((40, 50))
+    truth = np.zeros((40, 50))
+    perfect, reversed_, constant = (
+        confidence_metrics(error, std, truth) for std in (error, 2 - error, np.full_like(error, 0.25))
+    )
+    assert perfect["ause"] == pytest.approx(0, abs=1e-9) and perfect["psi_mae_confident_half"] == pytest.approx(
+        np.sort(error.ravel())[:1000].mean()
+    )
+    assert reversed_["ause"] > 1.5 * reversed_["ause_random"] > 0.5
+    assert constant["share_beyond_3_std"] == pytest.approx((error > 0.75).mean())
+    assert perfect["share_beyond_3_std"] == 0

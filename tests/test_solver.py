@@ -21,10 +21,11 @@ from dpcip.io import write_image
 from dpcip.metrics import depth_metrics, image_metrics
 from dpcip.optics import Lens
 from dpcip.psf import PsfBank
-from dpcip.runner import Solution, converged, fingerprint, solve
+from dpcip.runner import Solution, fingerprint, solve
 from dpcip.scenes import Scene, motorcycle
 from dpcip.sensor import Sensor
-from dpcip.solver import PRESETS, Settings, Stepper
+from dpcip.settings import PRESETS, Settings, with_iterations
+from dpcip.solver import Stepper, converged
 from dpcip.study import solve_cached
 
 CPU = torch.device("cpu")
@@ -97,7 +98,7 @@ def test_state_resumes_to_the_bit(capture: np.ndarray, bank: PsfBank, tmp_path: 
 RUN = """
 import dataclasses, sys, dpcip.runner
 from dpcip.cli import main
-from dpcip.solver import PRESETS
+from dpcip.settings import PRESETS
 dpcip.runner.CHECKPOINT_SECONDS = 0.0
 PRESETS["fast"] = dataclasses.replace(PRESETS["fast"], l2_iterations=20)
 sys.argv = ["dpcip", *sys.argv[1:]]
@@ -239,6 +240,50 @@ def test_converged_solve_says_so(capture: np.ndarray, bank: PsfBank) -> None:
     settings = dataclasses.replace(QUICK, iterations=60, learning_rate=1e-9, convergence_window=5)
     report = solve(capture, bank, settings, progress=False).report
     assert report["stopped_by"] == "converged" and report["iterations"] == 15
+
+
+def test_convergence_begins_the_cooldown(capture: np.ndarray, bank: PsfBank) -> None:
+    settings = dataclasses.replace(
+        QUICK, iterations=60, learning_rate=1e-9, convergence_window=5, cooldown_iterations=8, halve_rate_at=None
+    )
+    stepper, resumed = (Stepper(torch.tensor(capture), bank, settings, CPU) for _ in range(2))
+    rates = []
+    while not stepper.done:
+        rates.append(stepper.learning_rate())
+        stepper.step()
+    assert stepper.iteration == stepper.end == 15 + 8  # 5 of L2, then two windows, then the cooldown
+    assert rates[15] == 1e-9 and rates[-1] < 0.1e-9
+    resumed.load_state_dict(stepper.state_dict())
+    assert resumed.done
+
+
+def test_guided_solve_does_not_converge_under_its_guide(capture: np.ndarray, bank: PsfBank) -> None:
+    settings = dataclasses.replace(
+        PRESETS["fast"], iterations=40, warmup_iterations=4, guide_iterations=10, cooldown_iterations=2,
+        learning_rate=1e-9, convergence_window=5, deconvolve=False,
+    )  # fmt: skip
+    stepper = Stepper(torch.tensor(capture), bank, settings, CPU)
+    while not stepper.done:
+        stepper.step()
+    assert stepper.end == 4 + 10 + 10 + 2
+
+
+@pytest.mark.parametrize("iterations", [1, 4])
+def test_solve_that_ends_in_its_warm_up_returns_the_start(capture: np.ndarray, bank: PsfBank, iterations: int) -> None:
+    settings = dataclasses.replace(PRESETS["fast"], iterations=iterations)
+    solution = solve(capture, bank, settings, progress=False)
+    start = Stepper(torch.tensor(capture), bank, settings, CPU).first_estimate()
+    assert np.array_equal(solution.psi, start.psi.numpy()) and np.array_equal(solution.sharp, start.sharp.numpy())
+    assert solution.report["best_iteration"] == -1
+
+
+def test_other_number_of_iterations_is_the_same_recipe() -> None:
+    fast = PRESETS["fast"]
+    short, long = with_iterations(fast, 100), with_iterations(fast, 1200)
+    assert (short.warmup_iterations, short.guide_iterations, short.cooldown_iterations) == (15, 38, 20)
+    assert (long.warmup_iterations, long.guide_iterations, long.cooldown_iterations) == (60, 150, 240)
+    assert with_iterations(fast, fast.iterations) == fast
+    assert with_iterations(PRESETS["paper"], 100) == dataclasses.replace(PRESETS["paper"], iterations=100)
 
 
 def test_best_state_is_kept_by_data_loss(capture: np.ndarray, bank: PsfBank) -> None:

@@ -11,13 +11,13 @@ from dpcip import spectral
 from dpcip.camera import MaskedDCM, simulate
 from dpcip.datasets import rendered
 from dpcip.deconvolution import conjugate_gradients, deconvolve, gradient, gradient_adjoint
-from dpcip.edges import snap_to_edges, trusted
+from dpcip.edges import snap_to_edges, spread, trusted
 from dpcip.metrics import confidence_metrics, image_metrics
 from dpcip.psf import PsfBank
 from dpcip.sensor import Sensor
 from dpcip.smoothing import best_value, semi_global_cost
 from dpcip.spectral import depth_likelihood, half_planes, hann_window, texture_covariance
-from dpcip.start import depth_prior, find_start
+from dpcip.start import depth_prior, find_start, uncertainty
 
 WINDOW = slice(100, 228), slice(200, 328)
 
@@ -65,10 +65,15 @@ def test_covariance_is_that_of_blurred_textures(bank: PsfBank, monkeypatch: pyte
         spectra.append(torch.fft.rfft2(patches * window))
     sample = torch.cat(spectra, dim=1)
     measured = torch.einsum("anyx,bnyx->yxab", sample, sample.conj()).real / sample.shape[1]
-    rows, columns = slice(3, 9), slice(3, 9)  # frequencies well inside, none of them its own mirror image
+    inside = slice(3, 9), slice(3, 9)  # frequencies, none of them its own mirror image
     for channel in range(3):
-        ratio = (measured / modelled)[rows, columns, channel, channel]
+        ratio = (measured / modelled)[*inside, channel, channel]
         assert ratio.log().abs().median() < 0.12  # 1000 samples scatter by 3 %, correlated windows by more
+    scale = torch.diagonal(modelled, dim1=-2, dim2=-1)[inside].sqrt()
+    for one, other in ((0, 1), (0, 2), (1, 2)):  # as correlations; the PSFs' phases make some negative
+        difference = (measured - modelled)[*inside, one, other] / (scale[..., one] * scale[..., other])
+        assert difference.abs().median() < 0.1
+        assert (modelled[*inside, one, other] / (scale[..., one] * scale[..., other])).std() > 0.2
 
 
 def test_depth_prior_beats_a_constant_by_far_and_knows_where(
@@ -158,7 +163,6 @@ def test_deconvolution_at_the_true_depth(scene: tuple[np.ndarray, np.ndarray, np
         result = deconvolve(camera, torch.as_tensor(capture), torch.as_tensor(capture)).numpy()
     before, after = (image_metrics(image, sharp)["psnr_db"] for image in (capture, result))
     assert after > before + 5
-    assert result.min() >= 0 and result.max() <= 1
 
 
 def test_trust_ends_near_a_jump() -> None:
@@ -167,6 +171,40 @@ def test_trust_ends_near_a_jump() -> None:
     weight = trusted(psi)
     assert weight[:, :19].all() and weight[:, 41:].all() and not weight[:, 21:39].any()
     assert trusted(torch.linspace(0, 2, 60).expand(30, 60)).all()  # a slope is no jump
+
+
+def test_spread_is_large_at_jumps_and_not_on_slopes() -> None:
+    psi = torch.zeros(30, 60)
+    psi[:, 30:] = 2
+    found = spread(psi)
+    assert (
+        found[15, 30] == pytest.approx(0.5, abs=0.05) and (found[:, :19] < 1e-3).all() and (found[:, 41:] < 1e-3).all()
+    )
+    slope = 0.1 * torch.arange(60) + 0.05 * torch.arange(30)[:, None]
+    assert torch.allclose(spread(psi + slope)[11:-11, 11:-11], found[11:-11, 11:-11], atol=2e-2)
+
+
+def test_uncertainty_counts_the_spacing_of_planes(odd_bank: PsfBank) -> None:
+    """Half planes of the odd bank: -3, -2.25, -1.5, -0.75, 0, 2, 4."""
+    for value, spacing in ((-2.25, 0.75), (3.9, 2.0)):
+        flat = torch.full((30, 30), value, dtype=torch.float64)
+        std = uncertainty(flat, torch.zeros_like(flat), odd_bank)
+        assert torch.allclose(std, torch.tensor(spacing / 12**0.5, dtype=torch.float64), atol=0.02)
+    assert torch.allclose(uncertainty(flat, torch.full_like(flat, 5), odd_bank).square() - 25, std.square())
+
+
+def test_uncertainty_covers_the_errors_of_the_start(
+    scene: tuple[np.ndarray, np.ndarray, np.ndarray], bank: PsfBank
+) -> None:
+    _, psi, capture = scene
+    single = dataclasses.replace(bank, psf=bank.psf.float())
+    with torch.no_grad():
+        start = find_start(torch.as_tensor(capture), single)
+    error = np.abs(start.psi.numpy() - psi)
+    std, prior_std = uncertainty(start.psi, start.psi_std, single).numpy(), start.psi_std.numpy()
+    assert (error > 3 * std).mean() < 0.02 < 0.6 * (error > 3 * prior_std).mean()
+    scores = confidence_metrics(start.psi.numpy(), std, psi)
+    assert scores["ause"] < 0.6 * scores["ause_random"]
 
 
 def test_snapping_moves_the_depth_edge_to_the_colour_edge() -> None:

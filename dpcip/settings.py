@@ -1,0 +1,81 @@
+"""What a solve is told besides the photograph and the optics: its settings, and the presets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from dpcip.camera import Convolution
+from dpcip.errors import InputError
+
+CHOICES = {
+    "precision": ("float32", "auto"),
+    "convolution": ("fft", "direct"),
+    "camera": ("interpolated", "masked"),
+}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that determines a solve besides the capture, the PSF bank and the machine."""
+
+    generator: str = "dip"
+    iterations: int = 5001
+    l2_iterations: int = 500  # mean squared error for so long, then 1 - SSIM
+    learning_rate: float = 0.01  # Adam
+    halve_rate_at: int | None = 4000  # iteration from which the learning rate is half
+    precision: Literal["float32", "auto"] = "float32"  # auto: bfloat16 in the generator where it is quicker
+    channels_last: bool = False
+    convolution: Convolution = "fft"  # of the interpolated camera
+    camera: Literal["interpolated", "masked"] = "interpolated"  # the paper's DCM, or the one that knows occlusion
+    warmup_iterations: int = 0  # first the generator is fitted for so long to depth and image from the local spectra
+    guide_iterations: int = 0  # then the pull towards that depth fades away over so many
+    cooldown_iterations: int = 0  # over the last so many the learning rate falls to zero, as a cosine
+    deconvolve: bool = False  # at the end the image is deconvolved at the depth that was found
+    spike_factor: float | None = None  # a loss above so many times the recent median is rolled back; NaN always is
+    convergence_window: int | None = None  # the loss fell by less than 5 % in so many iterations: cool down, then stop
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("iterations", "l2_iterations", "warmup_iterations", "guide_iterations", "cooldown_iterations"):
+            if getattr(self, name) < (name == "iterations"):
+                raise InputError(f"settings: {name} is {getattr(self, name)}; it must be positive")
+        for name, choices in CHOICES.items():
+            if getattr(self, name) not in choices:
+                raise InputError(f"settings: {name} is {getattr(self, name)!r}; choose from {', '.join(choices)}")
+        if not 0 < self.learning_rate < 1:
+            raise InputError(f"settings: learning_rate is {self.learning_rate}; it must lie between 0 and 1")
+
+
+# "paper" is the paper and its released code: 5001 iterations, float32. Its blurs go through the FFT, which gives the
+# same numbers as the released code's direct convolution (tests/test_camera.py) in a fraction of the time.
+PRESETS: dict[str, Settings] = {
+    "paper": Settings(),
+    "fast": Settings(
+        iterations=400,
+        l2_iterations=0,
+        halve_rate_at=None,
+        precision="auto",
+        channels_last=True,
+        camera="masked",
+        warmup_iterations=60,
+        guide_iterations=150,
+        cooldown_iterations=80,
+        deconvolve=True,
+        spike_factor=5.0,
+        convergence_window=50,
+    ),
+}
+
+
+def with_iterations(settings: Settings, iterations: int) -> Settings:
+    """The same recipe for another number of iterations.
+
+    With fewer, every stage shrinks in proportion; with more, only the cooldown grows: the beginning is as good as it
+    gets.
+    """
+    share = iterations / settings.iterations
+    early = {name: round(getattr(settings, name) * min(share, 1)) for name in ("warmup_iterations", "guide_iterations")}
+    return replace(
+        settings, iterations=iterations, cooldown_iterations=round(settings.cooldown_iterations * share), **early
+    )

@@ -1,0 +1,61 @@
+"""Rules out depths that need impossible light: an image deconvolved at a wrong depth leaves [0, 1] by far.
+
+Where a window of the capture sees two depths at once (flags before a distant street), the likelihood may settle on
+one that fits neither. Deconvolution there oscillates far beyond black and white, which no scene can do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.ndimage import label, maximum_filter, sum_labels
+from torch import Tensor
+
+EXCESS = 0.03  # of full scale beyond black or white: more than noise and ringing at right depths do
+SPREAD_PX = 13  # side of the neighbourhood whose depth is called in question
+REACH_RAD = 1.25  # planes so close to the questioned one go with it
+VETO = 10.0  # added to the cost of a plane: more than the smoothing would pay to have it
+REMEDY = 0.5  # a veto stays if the excess in its region falls at least to this share
+ROUNDS = 2
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """A depth and its image. psi_grid: [h, w], rad, of the windows; psi, psi_std: [H, W], rad; image: unclipped."""
+
+    psi_grid: np.ndarray
+    psi: Tensor
+    psi_std: Tensor
+    image: Tensor
+
+    @property
+    def excess(self) -> np.ndarray:
+        """How far the image lies outside [0, 1], the worst channel: [H, W]."""
+        return (self.image - self.image.clamp(0, 1)).abs().amax(dim=0).cpu().numpy()
+
+
+def possible(
+    costs: np.ndarray, planes: np.ndarray, stride_px: int, attempt: Callable[[np.ndarray], Attempt]
+) -> Attempt:
+    """The attempt at the costs, some planes ruled out where they needed impossible light.
+
+    costs: [P, h, w] of the `planes` [P] (rad) in windows `stride_px` apart. Each region of excess gets its planes
+    forbidden on trial; where the next best plane halves the excess the veto stays, elsewhere it is taken back.
+    """
+    found = attempt(costs)
+    for _ in range(ROUNDS):
+        excess = found.excess
+        regions, count = label(maximum_filter(excess > EXCESS, SPREAD_PX))
+        if count == 0:
+            break
+        questioned = VETO * (np.abs(planes[:, None, None] - found.psi_grid) <= REACH_RAD)
+        trial = attempt(costs + questioned * (regions > 0)[::stride_px, ::stride_px])
+        before, after = (sum_labels(e, regions, range(1, count + 1)) for e in (excess, trial.excess))
+        remedied = np.append(False, after <= REMEDY * before)
+        if not remedied.any():
+            break
+        costs = costs + questioned * remedied[regions][::stride_px, ::stride_px]
+        found = trial if remedied[1:].all() else attempt(costs)
+    return found

@@ -1,0 +1,74 @@
+"""Depths that need impossible light are ruled out where that helps, and only there."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from dpcip import veto
+from dpcip.camera import simulate
+from dpcip.datasets import rendered
+from dpcip.psf import PsfBank
+from dpcip.sensor import Sensor
+from dpcip.start import find_start
+from dpcip.veto import Attempt, possible
+
+PLANES = np.array([0.0, 2.0, 4.0])
+STRIDE_PX = 4
+
+
+def cheapest(excess_of_plane: np.ndarray) -> tuple[list[np.ndarray], object]:
+    """An attempt that takes each window's cheapest plane, which leaves [0, 1] by `excess_of_plane` [P, h, w]."""
+    seen: list[np.ndarray] = []
+
+    def attempt(costs: np.ndarray) -> Attempt:
+        label = costs.argmin(axis=0)
+        seen.append(label)
+        excess = np.take_along_axis(excess_of_plane, label[None], axis=0)[0]
+        pixels = torch.as_tensor(np.kron(excess, np.ones((STRIDE_PX, STRIDE_PX))))
+        psi = torch.as_tensor(np.kron(PLANES[label], np.ones((STRIDE_PX, STRIDE_PX))))
+        return Attempt(PLANES[label], psi, torch.zeros_like(psi), 1 + pixels.expand(3, *pixels.shape))
+
+    return seen, attempt
+
+
+def test_a_veto_stays_only_where_it_helps() -> None:
+    """Left the next plane is free of excess, right it is worse, in the middle there is none to begin with."""
+    costs = np.broadcast_to(np.array([0.0, 1.0, 2.0])[:, None, None], (3, 8, 24))
+    excess = np.zeros((3, 8, 24))
+    excess[0, :, :6], excess[0, :, 18:], excess[1:, :, 18:] = 0.2, 0.2, 0.4
+    seen, attempt = cheapest(excess)
+    psi = possible(costs, PLANES, STRIDE_PX, attempt).psi_grid
+    assert (psi[:, :6] == 2).all() and (psi[:, 8:] == 0).all()
+    assert (seen[1][:, 18:] == 1).all()  # it was tried on the right, too
+
+
+def test_nothing_is_tried_without_excess() -> None:
+    seen, attempt = cheapest(np.full((3, 8, 8), 0.01))
+    possible(np.zeros((3, 8, 8)), PLANES, STRIDE_PX, attempt)
+    assert len(seen) == 1
+
+
+@pytest.mark.parametrize("darkest", [-0.2, 0.1])
+def test_excess_counts_both_ends(darkest: float) -> None:
+    image = torch.full((3, 4, 4), 0.5)
+    image[1, 0, 0], image[2, 1, 1] = darkest, 1.3
+    excess = Attempt(np.zeros((1, 1)), image[0], image[0], image).excess
+    assert excess[0, 0] == pytest.approx(max(-darkest, 0)) and excess[1, 1] == pytest.approx(0.3)
+    assert excess[2:].max() == 0
+
+
+def test_flags_before_a_distant_street(bank: PsfBank, fine_bank: PsfBank, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their windows see the flags and the sky: the likelihood alone takes the sky's depth for both."""
+    shot = next(shot for shot in rendered() if shot.name == "street_14").read()
+    window = slice(0, 96), slice(160, 288)
+    sharp, psi = shot.sharp[:, *window], shot.psi(fine_bank.lens)[window].clip(-4, 10)
+    capture = torch.as_tensor(Sensor().expose(simulate(sharp, psi, fine_bank), 0)).float()
+    single = dataclasses.replace(bank, psf=bank.psf.float())
+    squared_errors = []
+    for rounds in (veto.ROUNDS, 0):
+        monkeypatch.setattr(veto, "ROUNDS", rounds)
+        with torch.no_grad():
+            squared_errors.append(np.square(find_start(capture, single).psi.numpy() - psi).mean())
+    assert squared_errors[0] < 0.9 * squared_errors[1]
