@@ -53,7 +53,7 @@ VARIANTS: dict[str, Settings] = {
     # What each part of `fast` is worth:
     "interpolated": replace(_FAST, camera="interpolated"),
     "unguided": replace(_FAST, warmup_iterations=0, guide_iterations=0, l2_iterations=100),
-    "raw": replace(_FAST, deconvolve=False),
+    "raw": replace(_FAST, refine=False),
 }
 # The released code's arithmetic: only its seconds are measured; its quality at an iteration is taken to be that of
 # "paper", which differs by bfloat16.

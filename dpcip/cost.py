@@ -64,5 +64,5 @@ def estimate_cost(shape: torch.Size, bank: PsfBank, settings: Settings, device: 
     per_iteration = (time.monotonic() - start) * pixels
     start = time.monotonic()
     probe.first_estimate()
-    around = (time.monotonic() - start) * pixels * (FINISH if settings.deconvolve else 1)  # before and after the steps
+    around = (time.monotonic() - start) * pixels * (FINISH if settings.refine else 1)  # before and after the steps
     return Cost(per_iteration * settings.iterations + around, memory / 2**30 + BASE_GIB)

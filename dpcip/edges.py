@@ -11,7 +11,7 @@ from dpcip.deconvolution import conjugate_gradients, gradient, gradient_adjoint
 RING_PX = 21  # side of the window in which a jump of psi makes its centre doubtful; about that of the likelihood
 DOUBTFUL_JUMP = 1.5  # rad
 DOUBTFUL_WEIGHT = 1e-3
-COLOUR_SCALE = 0.03  # colour differences (full scale 1) beyond which psi may jump at little cost
+COLOUR_SCALE = 0.03  # colour differences (full scale 1) beyond which psi may jump at little cost: of a rough image
 SMALLEST_COST = 1e-3
 SMALL_STEP = 0.1  # rad; steps well above it cost in proportion to their height, not to its square
 REWEIGHTINGS = 4
@@ -42,7 +42,7 @@ def spread(psi: Tensor) -> Tensor:
     return (square - mean.square() - slope).clamp_min(0).sqrt()
 
 
-def snap_to_edges(psi: Tensor, image: Tensor) -> Tensor:
+def snap_to_edges(psi: Tensor, image: Tensor, colour_scale: float = COLOUR_SCALE) -> Tensor:
     """Keeps psi [H, W] where it is trusted, and fills the rest from there across as little colour change as possible.
 
     Minimises `sum w (p - psi)^2 + sum c |gradient p|` with w small where psi is not trusted and c = exp(-d / scale)
@@ -50,7 +50,7 @@ def snap_to_edges(psi: Tensor, image: Tensor) -> Tensor:
     """
     weight = trusted(psi) + DOUBTFUL_WEIGHT
     colour = gradient(image).square().sum(dim=1).sqrt()
-    cost = torch.exp(-colour / COLOUR_SCALE) + SMALLEST_COST
+    cost = torch.exp(-colour / colour_scale) + SMALLEST_COST
     snapped = psi
     for _ in range(REWEIGHTINGS):
         steps = gradient(snapped[None])[:, 0]

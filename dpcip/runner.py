@@ -31,7 +31,7 @@ from dpcip.solver import Diverged, Stepper, uses_bfloat16
 CHECKPOINT_SECONDS = 20  # at most so much work is lost to a kill
 # The code that a solve's numbers depend on, besides the PSFs, which are hashed themselves.
 SOLVING_MODULES = (
-    *("camera", "deconvolution", "edges", "generators", "losses", "machine", "optics"),
+    *("camera", "deconvolution", "edges", "finish", "generators", "losses", "machine", "optics"),
     *("runner", "settings", "smoothing", "solver", "spectral", "start", "veto"),
 )
 PROGRESS_FILE = "DPCIP_PROGRESS"  # environment variable: where the progress bar goes instead of standard error

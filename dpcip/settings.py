@@ -31,7 +31,7 @@ class Settings:
     warmup_iterations: int = 0  # first the generator is fitted for so long to depth and image from the local spectra
     guide_iterations: int = 0  # then the pull towards that depth fades away over so many
     cooldown_iterations: int = 0  # over the last so many the learning rate falls to zero, as a cosine
-    deconvolve: bool = False  # at the end the image is deconvolved at the depth that was found
+    refine: bool = False  # at the end depth edges move to the image's, and the image is deconvolved at that depth
     spike_factor: float | None = None  # a loss above so many times the recent median is rolled back; NaN always is
     convergence_window: int | None = None  # the loss fell by less than 5 % in so many iterations: cool down, then stop
     seed: int = 0
@@ -61,7 +61,7 @@ PRESETS: dict[str, Settings] = {
         warmup_iterations=60,
         guide_iterations=150,
         cooldown_iterations=80,
-        deconvolve=True,
+        refine=True,
         spike_factor=5.0,
         convergence_window=50,
     ),

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from dpcip.camera import InterpolatedDCM, MaskedDCM
-from dpcip.deconvolution import deconvolve
+from dpcip.finish import refined
 from dpcip.generators import make_generator
 from dpcip.losses import ssim
 from dpcip.machine import has_fast_bfloat16
@@ -74,7 +74,6 @@ class Stepper:
         self.generator = generator.to(device=device, memory_format=memory_format)  # type: ignore[call-overload]
         single = dataclasses.replace(bank, psf=bank.psf.float())
         self.bank = single
-        self.size = size
         self.camera = (
             MaskedDCM(single, size)
             if settings.camera == "masked"
@@ -175,18 +174,17 @@ class Stepper:
     def finished(self) -> Estimate:
         """The result if the solve ended now.
 
-        That is the best estimate, its image deconvolved at the depth found if the settings say so; or the start as
+        That is the best estimate, refined (dpcip/finish.py) if the settings say so; or the start as
         long as the generator is still being fitted to it.
         """
         if self.settings.warmup_iterations and self.best.iteration < self.settings.warmup_iterations:
             start = self.first_estimate()
             return Estimate(start.sharp, start.psi)
-        if not self.settings.deconvolve:
+        if not self.settings.refine:
             return self.best
         with torch.no_grad():
-            camera = MaskedDCM(self.bank, self.size).to(self.device).at(self.best.psi)
-            sharp = deconvolve(camera, self.capture, self.best.sharp).clamp(0, 1)
-        return dataclasses.replace(self.best, sharp=sharp)
+            sharp, psi = refined(self.capture, self.bank, self.best.sharp, self.best.psi)
+        return dataclasses.replace(self.best, sharp=sharp, psi=psi)
 
     def _update(self, loss: Tensor) -> None:
         for group in self.optimizer.param_groups:

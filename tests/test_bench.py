@@ -75,7 +75,7 @@ def test_target_is_the_middle_of_a_scene() -> None:
 
 def test_in_small_keeps_the_recipe() -> None:
     small = in_small(PRESETS["fast"])
-    assert small.camera == "masked" and small.warmup_iterations > 0 and small.deconvolve and small.iterations < 20
+    assert small.camera == "masked" and small.warmup_iterations > 0 and small.refine and small.iterations < 20
     assert in_small(PRESETS["paper"]).warmup_iterations == 0
 
 
@@ -124,7 +124,7 @@ def test_interrupted_run_goes_on(tiny: Target, tmp_path: Path, monkeypatch: pyte
 
 def test_speed_counts_only_what_a_variant_does() -> None:
     capture = torch.rand(3, 64, 64, generator=torch.Generator().manual_seed(0))
-    guided = dataclasses.replace(TINY, camera="masked", warmup_iterations=3, guide_iterations=3, deconvolve=True)
+    guided = dataclasses.replace(TINY, camera="masked", warmup_iterations=3, guide_iterations=3, refine=True)
     speed = measure_speed({"plain": TINY, "guided": guided}, capture)
     for when in ("seconds_before", "seconds_after"):  # a ratio within one run, not a time
         assert speed["plain"][when] < 0.01 * speed["guided"][when]

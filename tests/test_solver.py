@@ -260,7 +260,7 @@ def test_convergence_begins_the_cooldown(capture: np.ndarray, bank: PsfBank) -> 
 def test_guided_solve_does_not_converge_under_its_guide(capture: np.ndarray, bank: PsfBank) -> None:
     settings = dataclasses.replace(
         PRESETS["fast"], iterations=40, warmup_iterations=4, guide_iterations=10, cooldown_iterations=2,
-        learning_rate=1e-9, convergence_window=5, deconvolve=False,
+        learning_rate=1e-9, convergence_window=5, refine=False,
     )  # fmt: skip
     stepper = Stepper(torch.tensor(capture), bank, settings, CPU)
     while not stepper.done:
