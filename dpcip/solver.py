@@ -140,6 +140,11 @@ class Stepper:
         self.start: Start | None = None  # what the generator is fitted to first
 
     @property
+    def done(self) -> bool:
+        """Whether all iterations are taken."""
+        return self.iteration >= self.settings.iterations
+
+    @property
     def stage_start(self) -> int:
         """First iteration of the current loss: losses of the stages (warm-up, L2, SSIM) cannot be compared."""
         warmup = self.settings.warmup_iterations
