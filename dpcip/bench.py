@@ -7,31 +7,36 @@ so that their ratios are fair. Ground truth is used here to score, never by the 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
+import math
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
+from functools import cache
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from tqdm import tqdm
 
-from dpcip.bench_report import curves, summary, table
-from dpcip.bench_speed import convolution_peak, measure_speed, scaling
+from dpcip.bench_report import CASES_CAPTION, ROW_KEYS, Run, curves, summary, table
+from dpcip.bench_speed import measure, read_speed
 from dpcip.camera import simulate
 from dpcip.datasets import shots
 from dpcip.errors import InputError
-from dpcip.io import replacing
+from dpcip.io import claimed, replacing
 from dpcip.machine import describe, pick_device
 from dpcip.metrics import depth_metrics, image_metrics
 from dpcip.psf import PsfBank, psi_planes
 from dpcip.report import save_figure, write_json, write_table
 from dpcip.sensor import Sensor
-from dpcip.settings import PRESETS, Settings
-from dpcip.solver import Stepper
-from dpcip.study import WORK
+from dpcip.settings import PRESETS, Settings, with_iterations
+from dpcip.solver import Diverged, Stepper
 
 SIDE_PX = 256
 PAPER_ITERATIONS = 2500
@@ -49,7 +54,7 @@ MAIN_VARIANTS = ("paper", "fast", "thorough")
 VARIANTS: dict[str, Settings] = {
     "paper": _OPTIMISED,
     "fast": _FAST,
-    "thorough": replace(_FAST, iterations=THOROUGH_ITERATIONS, cooldown_iterations=THOROUGH_ITERATIONS // 4),
+    "thorough": with_iterations(_FAST, THOROUGH_ITERATIONS),
     # What each part of `fast` is worth:
     "interpolated": replace(_FAST, camera="interpolated"),
     "unguided": replace(_FAST, warmup_iterations=0, guide_iterations=0, l2_iterations=100),
@@ -59,6 +64,7 @@ VARIANTS: dict[str, Settings] = {
 # "paper", which differs by bfloat16.
 RELEASED = replace(_OPTIMISED, precision="float32", channels_last=False, convolution="direct")
 
+Row = dict[str, float]
 log = logging.getLogger("dpcip")
 
 
@@ -91,13 +97,14 @@ def stepper_for(truth: Target, settings: Settings) -> Stepper:
     return Stepper(capture, PsfBank.synthesise().integer_planes(), settings, pick_device())
 
 
-def scores(stepper: Stepper, truth: Target) -> dict[str, float]:
-    """One row: the result if the solve ended now."""
+def scores(stepper: Stepper, truth: Target) -> Row:
+    """The result's qualities if the solve ended now; its data fit is that of the scored image and depth."""
     found = stepper.finished()
+    with torch.no_grad():
+        error = (stepper.camera(found.sharp, found.psi) - stepper.capture).square().mean().item()
     sharp, psi = found.sharp.cpu().numpy(), found.psi.cpu().numpy()
     image, depth = image_metrics(sharp, truth.sharp), depth_metrics(psi, truth.psi, stepper.bank.lens)
-    fit_db = stepper.fits_db[found.iteration]
-    return {"iteration": stepper.iteration, "fit_db": fit_db, **image, **depth}
+    return {"iteration": stepper.iteration, "fit_db": -10 * math.log10(max(error, 1e-12)), **image, **depth}
 
 
 def in_small(settings: Settings) -> Settings:
@@ -115,99 +122,168 @@ def probe(settings: Settings) -> list[float]:
     """
     small = in_small(settings)
     stepper = stepper_for(target("table", PROBE_SIDE_PX), small)
-    while stepper.iteration < small.iterations:
+    while not stepper.done:
         stepper.step()
     return [*stepper.losses, stepper.finished().sharp.square().mean().item()]
 
 
-def follow(variant: str, truth: Target, seed: int, home: Path, work: Path) -> dict[str, Any]:
-    """One run with its scores along the way; read from `home` if it is there and belongs to the present code.
+def identity(variant: str, truth: Target, seed: int) -> dict[str, Any]:
+    """What a run of a registered variant belongs to, as it comes back from JSON: settings, and target by its hash."""
+    digest = hashlib.sha256()
+    for array in (truth.capture, truth.sharp, truth.psi):
+        digest.update(f"{array.shape}{array.dtype}".encode() + np.ascontiguousarray(array).tobytes())
+    settings = asdict(replace(VARIANTS[variant], seed=seed))
+    ours = {"variant": variant, "scene": truth.name, "seed": seed, "settings": settings, "target": digest.hexdigest()}
+    return json.loads(json.dumps(ours))
 
-    An interrupted run goes on from its checkpoint in `work`.
-    """
-    settings = replace(VARIANTS[variant], seed=seed)
-    name = f"{variant}_{truth.name}_{seed}"
-    path = home / f"{name}.json"
-    identity = {"variant": variant, "scene": truth.name, "seed": seed, "settings": asdict(settings)}
-    numbers = probe(settings)
-    if path.is_file():
-        kept = json.loads(path.read_text(encoding="utf-8"))
-        same = all(kept[key] == value for key, value in identity.items())
-        if same and np.allclose(kept["probe"], numbers, rtol=PROBE_TOLERANCE):
-            return kept
-        log.info(f"{path}: belongs to other settings or code; run anew")
-    rows = _run(settings, truth, numbers, work / f"{name}.pt")
-    run = {**identity, "machine": describe(pick_device()), "probe": numbers, "rows": rows}
-    home.mkdir(parents=True, exist_ok=True)
-    with replacing(path) as temporary:
-        temporary.write_text(json.dumps(run, indent=1) + "\n", encoding="utf-8")
-    (work / f"{name}.pt").unlink(missing_ok=True)
+
+def checked(kept: dict[str, Any], path: Path, ours: dict[str, Any], numbers: list[float]) -> dict[str, Any]:
+    """The kept run or checkpoint, if `identity` and `probe` are its own; raises InputError if they are not."""
+    for key, value in ours.items():
+        if kept.get(key) != value:
+            raise InputError(f"{path}: '{key}' is not that of the bench")
+    theirs = kept.get("probe", [])
+    if len(theirs) != len(numbers) or not np.allclose(theirs, numbers, rtol=PROBE_TOLERANCE):
+        raise InputError(f"{path}: the solver's arithmetic is no longer that of this run (other code or machine)")
+    return kept
+
+
+def read_run(path: Path) -> Run:
+    """A run kept by `follow`. Raises InputError if the file is damaged or its variant unknown."""
+    try:
+        run = json.loads(path.read_text(encoding="utf-8"))
+        if run["variant"] not in VARIANTS:
+            raise ValueError(f"variant '{run['variant']}' is unknown")
+        rows = [[float(row[key]) for key in ROW_KEYS] for row in run["rows"]]
+        named = isinstance(run["scene"], str) and isinstance(run["seed"], int)
+        if not (rows and named and np.isfinite(rows).all() and np.isfinite([*run["probe"]]).all()):
+            raise ValueError("scene, seed, probe or rows are missing or of the wrong kind")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path}: is not a run of the bench ({type(error).__name__}: {error})") from error
     return run
 
 
-def _run(settings: Settings, truth: Target, numbers: list[float], checkpoint: Path) -> list[dict[str, float]]:
-    stepper = stepper_for(truth, settings)
-    rows: list[dict[str, float]] = []
-    if checkpoint.is_file():
-        state = torch.load(checkpoint, weights_only=True)
-        if np.allclose(state["probe"], numbers, rtol=PROBE_TOLERANCE):
-            stepper.load_state_dict(state["stepper"])
-            rows = state["rows"]
+def follow(variant: str, truth: Target, seed: int, home: Path, numbers: list[float]) -> Run:
+    """One run with its scores along the way; read from `home` if it is there and belongs to the present code.
+
+    An interrupted run goes on from its checkpoint beside it. numbers: `probe` of the variant.
+    """
+    name, ours = f"{variant}_{truth.name}_{seed}", identity(variant, truth, seed)
+    path, checkpoint = home / f"{name}.json", home / f"{name}.pt"
+    if path.is_file():
+        try:
+            return checked(read_run(path), path, ours, numbers)
+        except InputError as error:
+            log.info(f"{error}; run anew")
+    stepper = stepper_for(truth, replace(VARIANTS[variant], seed=seed))
+    begun = _resume(stepper, checkpoint, ours, numbers)
+    rows, diverged = _run(stepper, truth, *begun, checkpoint, {**ours, "probe": numbers})
+    run = {**ours, "machine": describe(stepper.device), "probe": numbers, "diverged": diverged, "rows": rows}
+    write_json(path, run)
+    checkpoint.unlink(missing_ok=True)
+    return run
+
+
+def _resume(stepper: Stepper, checkpoint: Path, ours: dict[str, Any], numbers: list[float]) -> tuple[list[Row], int]:
+    """Loads the run's own checkpoint if there is one; returns the rows and the number of steps so far."""
+    if not checkpoint.is_file():
+        return [], 0
+    try:
+        state = torch.load(checkpoint, map_location=stepper.device, weights_only=True)
+        checked(state, checkpoint, ours, numbers)
+    except Exception as error:  # torch raises several kinds for a damaged file
+        reason = error if isinstance(error, InputError) else f"{checkpoint}: cannot be read"
+        log.info(f"{reason}; run anew")
+        return [], 0
+    stepper.load_state_dict(state["stepper"])
+    return state["rows"], state["steps"]
+
+
+def _run(
+    stepper: Stepper, truth: Target, rows: list[Row], steps: int, checkpoint: Path, ours: dict[str, Any]
+) -> tuple[list[Row], str | None]:
+    """Goes on to the end: the rows, of which the last is the run's result, and why it was given up if it was."""
+    settings = stepper.settings
     looks = {round(settings.iterations * (n + 1) / LOOKS) for n in range(LOOKS)}
-    checkpoint.parent.mkdir(parents=True, exist_ok=True)
-    saved = time.monotonic()
+    looks = {look for look in looks if look > settings.warmup_iterations}
+    diverged, saved = None, time.monotonic()
     bar = tqdm(total=settings.iterations, initial=stepper.iteration, desc=checkpoint.stem, unit="it", mininterval=5)
     with bar:
-        while stepper.iteration < settings.iterations:
-            stepper.step()
+        while not (stepper.done or diverged):
+            steps += 1
+            try:
+                stepper.step()
+            except Diverged as error:
+                diverged = str(error)
             bar.update(stepper.iteration - bar.n)
-            if stepper.iteration in looks and stepper.iteration > settings.warmup_iterations:
-                rows.append(scores(stepper, truth))
+            rows = [row for row in rows if row["iteration"] <= stepper.iteration]  # a rollback unmakes the later ones
+            if stepper.iteration in looks.difference(row["iteration"] for row in rows):
+                rows.append({"steps": steps, **scores(stepper, truth)})
                 bar.set_postfix_str(f"{rows[-1]['psnr_db']:.2f} dB, {rows[-1]['depth_rmse_in_range_m']:.4f} m")
             if time.monotonic() - saved > CHECKPOINT_SECONDS:
                 with replacing(checkpoint) as temporary:
-                    torch.save({"probe": numbers, "rows": rows, "stepper": stepper.state_dict()}, temporary)
+                    torch.save({**ours, "rows": rows, "steps": steps, "stepper": stepper.state_dict()}, temporary)
                 saved = time.monotonic()
-    return rows
+    if not rows or rows[-1]["steps"] < steps:
+        end = {"steps": steps, **scores(stepper, truth)}
+        rows = [*(row for row in rows if row["iteration"] < stepper.iteration), end]
+    return rows, diverged
+
+
+def found_runs(home: Path, truth_of: Callable[[str], Target], probe_of: Callable[[str], list[float]]) -> list[Run]:
+    """The runs in a folder that belong to the present settings, targets and code; the log tells why others do not.
+
+    truth_of: the target of a scene's name. probe_of: `probe` of a variant's name.
+    """
+    runs = []
+    for path in sorted(home.glob("*.json")):
+        try:
+            run = read_run(path)
+            ours = identity(run["variant"], truth_of(run["scene"]), run["seed"])
+            runs.append(checked(run, path, ours, probe_of(run["variant"])))
+        except InputError as error:
+            log.info(f"{error}; left out")
+    return sorted(runs, key=lambda run: (list(VARIANTS).index(run["variant"]), run["scene"], run["seed"]))
 
 
 def run_bench(out: Path, scenes: list[str], seeds: list[int], variants: list[str], only_report: bool) -> None:
-    """Measures what is missing in `out` and writes summary.json, bench.csv and .md, bench.png there.
+    """Measures what is missing in `out`; writes summary.json, bench.csv and .md, cases.csv and .md, bench.png there.
 
-    Raises InputError for an unknown scene or variant.
+    Raises InputError for an unknown scene or variant, if another bench writes there, and, with `only_report`, if there
+    are no speeds or no usable runs.
     """
     unknown = [name for name in variants if name not in VARIANTS]
     if unknown:
         raise InputError(f"bench: variant '{unknown[0]}' is unknown; choose from {', '.join(VARIANTS)}")
-    home = out / "runs"
-    if only_report:
-        speed_file = json.loads((out / "speed.json").read_text(encoding="utf-8"))
-    else:
-        targets = [target(scene) for scene in scenes]
-        capture = torch.as_tensor(targets[0].capture, dtype=torch.float32)
-        speed_file = {
-            "speed": measure_speed({**VARIANTS, "released": RELEASED}, capture),
-            **convolution_peak(capture),
-            "scaling": scaling(),
-            "machine": describe(pick_device()),
-        }
-        out.mkdir(parents=True, exist_ok=True)
-        write_json(out / "speed.json", speed_file)
-        for seed in seeds:
-            for truth in targets:
-                for variant in variants:
-                    follow(variant, truth, seed, home, WORK / "bench")
-    runs = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(home.glob("*.json"))]
-    runs = [run for run in runs if run["variant"] in VARIANTS]
-    runs.sort(key=lambda run: (list(VARIANTS).index(run["variant"]), run["scene"], run["seed"]))
+    truth_of, probe_once = cache(target), cache(probe)
+
+    def probe_of(variant: str) -> list[float]:
+        return probe_once(in_small(VARIANTS[variant]))  # the same for variants that differ in lengths alone
+
+    with claimed(out):
+        if not only_report:
+            targets = [truth_of(scene) for scene in scenes]
+            capture = torch.as_tensor(targets[0].capture, dtype=torch.float32)
+            write_json(out / "speed.json", measure({**VARIANTS, "released": RELEASED}, capture))
+            for seed, truth, variant in product(seeds, targets, variants):
+                follow(variant, truth, seed, out / "runs", probe_of(variant))
+        runs = found_runs(out / "runs", truth_of, probe_of)
+        if not runs:
+            raise InputError(f"{out / 'runs'}: holds no run of the present code and settings; run 'dpcip bench'")
+        _report(out, runs, read_speed(out / "speed.json", {run["variant"] for run in runs}))
+
+
+def _report(out: Path, runs: list[Run], speed_file: dict[str, Any]) -> None:
+    speed, machine = speed_file["speed"], speed_file["machine"]
     extra = {key: speed_file[key] for key in ("convolution_peak_tflops", "share_of_peak")}
-    found = summary(runs, speed_file["speed"], speed_file["machine"], speed_file["scaling"])
+    found = summary(runs, speed, machine, speed_file["scaling"])
     write_json(out / "summary.json", {**found, **extra})
     caption = (
         f"Medians over the cases (scene and seed), {SIDE_PX}x{SIDE_PX} pixels; seconds on "
-        f"{speed_file['machine']['device_name']}, {speed_file['machine']['threads']} threads. "
-        "`paper`: FFT and bfloat16; as released it takes "
-        f"{PAPER_ITERATIONS * speed_file['speed']['released']['seconds_per_iteration']:.0f} s."
+        f"{machine['device_name']}, {machine['threads']} threads. "
+        "`paper`: FFT, and bfloat16 where the machine has it; as released it takes "
+        f"{PAPER_ITERATIONS * speed['released']['seconds_per_iteration']:.0f} s."
     )
-    write_table(out / "bench", table(runs, speed_file["speed"]), caption)
-    save_figure(out / "bench.png", curves(runs, speed_file["speed"]))
+    write_table(out / "bench", table(runs, speed), caption)
+    write_table(out / "cases", pd.DataFrame(found["cases"]), CASES_CAPTION)
+    save_figure(out / "bench.png", curves(runs, speed))

@@ -242,7 +242,7 @@ def evaluate(directory: Path, sharp: Path, depth: Path, unit: Unit, depth_scale:
 def bench(out: Path, scenes: str, seeds: int, variants: str, only_report: bool) -> None:
     """Measure presets and variants: quality along the way, time to the paper's quality, memory.
 
-    A few hours on two cores. Interrupted, the same command goes on; finished runs are kept in OUT/runs.
+    A few hours on two cores. Interrupted, the same command goes on; runs, also unfinished ones, are kept in OUT/runs.
     """
     run_bench(out, scenes.split(","), list(range(seeds)), variants.split(","), only_report)
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import sys
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 
@@ -73,6 +75,10 @@ def available_gib() -> float:
 
 def peak_gib() -> float:
     """Largest memory that this process has held so far, in GiB (on the CPU side)."""
+    with suppress(OSError):  # Linux; there a child's ru_maxrss begins at its parent's, even after exec
+        found = re.search(r"VmHWM:\s*(\d+) kB", Path("/proc/self/status").read_text(encoding="utf-8"))
+        if found:
+            return int(found[1]) / 2**20
     if sys.platform == "win32":
         return psutil.Process().memory_info().peak_wset / 2**30
     import resource  # not there on Windows

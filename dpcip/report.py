@@ -118,10 +118,18 @@ def write_table(path: Path, table: pd.DataFrame, caption: str) -> None:
 
 
 def write_json(path: Path, values: dict[str, object]) -> None:
-    """Writes a dictionary as indented JSON; numbers that JSON does not know (NaN, infinity) become null."""
-    known = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in values.items()}
+    """Writes a dictionary as indented JSON; numbers unknown to JSON (NaN, infinity) become null at any depth."""
     with replacing(path) as temporary:
-        temporary.write_text(json.dumps(known, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+        temporary.write_text(json.dumps(_known(values), indent=2, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def _known(value: object) -> object:
+    """The value with None for every number in it that JSON does not know."""
+    if isinstance(value, dict):
+        return {key: _known(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_known(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def write_solution(directory: Path, capture: np.ndarray, solution: Solution) -> None:

@@ -306,3 +306,9 @@ def test_sixteen_bit_capture_is_not_rounded(files: Path, monkeypatch) -> None:
     eight = read_image(Path("coded.png")) * 255
     assert np.abs(eight - np.round(eight)).mean() > 0.1
     assert read_depth(Path("depth.npy"), "m").shape == (64, 72)
+
+
+def test_bench_without_anything_to_report_on_says_so(files: Path, monkeypatch, capsys) -> None:
+    assert run(monkeypatch, "bench", "--out", "results", "--report") == 2
+    told = capsys.readouterr().err
+    assert "holds no run of the present code" in told and told.count("\n") == 1

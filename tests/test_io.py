@@ -1,5 +1,6 @@
 """Files in and out: every depth format gives the same numbers, every image depth the same picture."""
 
+import json
 from pathlib import Path
 
 import cv2
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from dpcip.io import read_depth, read_image, replacing, write_dpt, write_image, write_npy
+from dpcip.report import write_json
 
 DEPTH_M = np.round(np.linspace(0.45, 1.5, 70 * 66), 3).reshape(70, 66)
 
@@ -99,3 +101,10 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
         fail()
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_json_has_null_for_what_it_does_not_know(tmp_path: Path) -> None:
+    values = {"a": np.inf, "b": {"c": [1.5, np.nan, ("x", -np.inf)]}, "d": np.float64("nan"), "e": 3, "f": True}
+    write_json(tmp_path / "values.json", values)
+    known = {"a": None, "b": {"c": [1.5, None, ["x", None]]}, "d": None, "e": 3, "f": True}
+    assert json.loads((tmp_path / "values.json").read_text()) == known
