@@ -390,6 +390,17 @@ def test_report_from_kept_runs(folder: Path) -> None:
     assert "fast_seconds_to_goal" in (folder / "cases.csv").read_text() and (folder / "cases.md").is_file()
 
 
+def test_bench_runs_what_is_missing_and_reports(folder: Path, faked: Target, monkeypatch) -> None:
+    probed = []
+    monkeypatch.setattr(bench, "measure", lambda variants, capture: SPEED_FILE)
+    monkeypatch.setattr(bench, "probe", lambda settings: probed.append(settings) or NUMBERS)
+    run_bench(folder, ["table"], [0, 1], ["paper", "fast", "thorough"], only_report=False)
+    assert [stepper.settings.seed for stepper in FakeStepper.made] == [1, 1, 1]  # those of seed 0 are there
+    assert len(probed) == 2  # `thorough` is `fast` for longer
+    found = json.loads((folder / "summary.json").read_text())
+    assert [(case["scene"], case["seed"]) for case in found["cases"]] == [("table", 0), ("table", 1)]
+
+
 def test_report_without_the_largest_image(folder: Path) -> None:
     (folder / "speed.json").write_text(json.dumps(SPEED_FILE | {"scaling": SCALING | {"512x1024": None}}))
     assert report(folder)["peak_memory_gib_512x1024"] is None
