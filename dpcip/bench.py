@@ -118,13 +118,18 @@ def in_small(settings: Settings) -> Settings:
 def probe(settings: Settings) -> list[float]:
     """Numbers that change if the solver's arithmetic does: losses of a solve in small, and its image's mean square.
 
-    So a changed comment does not discard hours of runs. It cannot see the lengths of stages or the capture.
+    So a changed comment does not discard hours of runs. It cannot see the lengths of stages or the capture. Always
+    on one thread: sums in another order drift apart within a few steps.
     """
-    small = in_small(settings)
-    stepper = stepper_for(target("table", PROBE_SIDE_PX), small)
-    while not stepper.done:
-        stepper.step()
-    return [*stepper.losses, stepper.finished().sharp.square().mean().item()]
+    small, threads = in_small(settings), torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        stepper = stepper_for(target("table", PROBE_SIDE_PX), small)
+        while not stepper.done:
+            stepper.step()
+        return [*stepper.losses, stepper.finished().sharp.square().mean().item()]
+    finally:
+        torch.set_num_threads(threads)
 
 
 def identity(variant: str, truth: Target, seed: int) -> dict[str, Any]:

@@ -114,9 +114,14 @@ def test_in_small_keeps_the_recipe() -> None:
     assert in_small(PRESETS["paper"]).warmup_iterations == 0
 
 
-def test_probe_sees_arithmetic(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_probe_sees_arithmetic_but_not_the_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    threads = torch.get_num_threads()
     before = probe(TINY)
-    assert probe(TINY) == before
+    torch.set_num_threads(3 - min(threads, 2))
+    try:
+        assert probe(TINY) == before and torch.get_num_threads() != threads
+    finally:
+        torch.set_num_threads(threads)
     rate = Stepper.learning_rate
     monkeypatch.setattr(Stepper, "learning_rate", lambda self: 0.99 * rate(self))
     assert not np.allclose(probe(TINY), before, rtol=bench.PROBE_TOLERANCE)

@@ -1,0 +1,32 @@
+"""The end of a solve: depth edges at the image's edges, fine detail, and both still explaining the capture."""
+
+import dataclasses
+
+import numpy as np
+import torch
+from scipy.ndimage import gaussian_filter
+
+from dpcip.camera import MaskedDCM, simulate
+from dpcip.datasets import rendered
+from dpcip.finish import refined
+from dpcip.metrics import image_metrics
+from dpcip.psf import PsfBank
+from dpcip.sensor import Sensor
+
+WINDOW = slice(100, 196), slice(200, 328)
+
+
+def test_soft_generator_output_gets_detail_and_sharp_depth_edges(bank: PsfBank, fine_bank: PsfBank) -> None:
+    """What a generator leaves: the image without its finest detail, the depth smeared over its edges."""
+    whole = next(shot for shot in rendered() if shot.name == "table_14").read()
+    sharp, psi = whole.sharp[:, *WINDOW], whole.psi(fine_bank.lens)[WINDOW].clip(-4, 10)
+    capture = torch.as_tensor(Sensor().expose(simulate(sharp, psi, fine_bank), 0)).float()
+    soft = torch.as_tensor(gaussian_filter(sharp, (0, 1.2, 1.2))).float()
+    smeared = torch.as_tensor(gaussian_filter(psi, 3.0)).float()
+    single = dataclasses.replace(bank, psf=bank.psf.float())
+    with torch.no_grad():
+        image, depth = refined(capture, single, soft, smeared)
+        fit_db = -10 * (MaskedDCM(single, psi.shape)(image, depth) - capture).square().mean().log10().item()
+    assert image_metrics(image.numpy(), sharp)["psnr_db"] > image_metrics(soft.numpy(), sharp)["psnr_db"] + 1
+    assert np.square(depth.numpy() - psi).mean() < 0.8 * np.square(smeared.numpy() - psi).mean()
+    assert fit_db > 50 and image.min() >= 0 and image.max() <= 1
