@@ -82,7 +82,7 @@ class Stepper:
         self.optimizer = torch.optim.Adam(self.generator.parameters(), lr=settings.learning_rate)
         self.bfloat16 = uses_bfloat16(settings, device)
         self.iteration = 0
-        self.end = settings.iterations  # brought forward when the loss has converged
+        self.converged_at: int | None = None  # iteration from which the loss hardly fell
         self.rate_scale = 1.0  # halved at each rollback
         self.n_rollbacks = 0
         self.losses: list[float] = []
@@ -96,6 +96,12 @@ class Stepper:
         """First iteration of the current loss: losses of the stages (warm-up, L2, SSIM) cannot be compared."""
         warmup = self.settings.warmup_iterations
         return max(first for first in (0, warmup, warmup + self.settings.l2_iterations) if first <= self.iteration)
+
+    @property
+    def end(self) -> int:
+        """Iteration at which the solve ends: the settings', or a cooldown after the loss has converged."""
+        last = self.settings.iterations
+        return last if self.converged_at is None else min(last, self.converged_at + self.settings.cooldown_iterations)
 
     @property
     def done(self) -> bool:
@@ -134,14 +140,14 @@ class Stepper:
         self.fits_db.append(fit_db)
         self._update(loss + guide)
         self.iteration += 1
-        self._stop_if_converged()
+        self._note_convergence()
 
-    def _stop_if_converged(self) -> None:
-        """Brings the end forward to a cooldown from now, once the loss hardly falls and the guide has gone."""
+    def _note_convergence(self) -> None:
+        """Converged is a loss that hardly falls once the guide has gone."""
         settings = self.settings
         first = settings.warmup_iterations + max(settings.l2_iterations, settings.guide_iterations)
-        if converged(self.losses[first:], settings.convergence_window):
-            self.end = min(self.end, self.iteration + settings.cooldown_iterations)
+        if self.converged_at is None and converged(self.losses[first:], settings.convergence_window):
+            self.converged_at = self.iteration
 
     def _loss(self, sharp: Tensor, psi: Tensor) -> tuple[Tensor, Tensor, float]:
         """The loss that rates a state, the pull towards the start beside it, and the data fit (dB; NaN in warm-up)."""
@@ -215,14 +221,14 @@ class Stepper:
             "generator": self.generator.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "iteration": self.iteration,
-            "end": self.end,
+            "converged_at": self.converged_at,
         }
         return copy.deepcopy(state)
 
     def _restore(self, state: dict) -> None:
         self.generator.load_state_dict(state["generator"])
         self.optimizer.load_state_dict(copy.deepcopy(state["optimizer"]))  # Adam keeps and changes what it is given
-        self.iteration, self.end = state["iteration"], state["end"]
+        self.iteration, self.converged_at = state["iteration"], state["converged_at"]
         del self.losses[self.iteration :], self.fits_db[self.iteration :]
 
     def state_dict(self) -> dict[str, object]:
