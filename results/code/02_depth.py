@@ -40,7 +40,7 @@ from dpcip.metrics import confidence_metrics, depth_metrics, image_metrics
 from dpcip.psf import PsfBank, psi_planes
 from dpcip.report import save_figure, show_depth, show_image, show_map, write_table
 from dpcip.sensor import Sensor
-from dpcip.solver import PRESETS
+from dpcip.settings import PRESETS, with_iterations
 from dpcip.study import solve_cached
 
 results = Path(results)
@@ -106,12 +106,14 @@ print("the squared error falls:", losses[-1] < losses[0] / 2)
 # `dpcip.runner.solve` is that loop with what one wants around it: checkpoints that survive a kill, recovery from loss
 # spikes, the best state kept, faster arithmetic where the machine has it. Preset `fast` also gives the network a start and
 # a finish. Before the first step a depth map is read off the capture's local colour spectra, which takes seconds; the network
-# is fitted to it, then to the capture, through a camera model that knows occlusion; at the end the image is deconvolved at the
-# depth that the network found. [Notebook 7](07_solver.ipynb) takes these steps apart; preset `paper` is the loop above.
+# is fitted to it, then to the capture, through a camera model that knows occlusion; at the end the depth's edges are moved to
+# the image's, and the image is deconvolved at that depth. [Notebook 7](07_solver.ipynb) takes these steps apart; preset `paper`
+# is the loop above.
 # 
 # `solve_cached` keeps the result, so that running the notebook again costs nothing.
 
-settings = replace(PRESETS[preset], seed=seed, iterations=iterations or PRESETS[preset].iterations)
+settings = replace(PRESETS[preset], seed=seed)
+settings = with_iterations(settings, iterations or settings.iterations)
 solution = solve_cached(capture, bank, settings)
 report = solution.report
 print(f"{report['iterations']} iterations in {report['seconds']:.0f} s on {report['machine']['threads']} threads")
@@ -120,7 +122,7 @@ print(f"stopped by: {report['stopped_by']}; generator in {report['generator_prec
 
 figure, ax = plt.subplots(figsize=(7, 2.8), layout="constrained")
 ax.plot(solution.fits_db, lw=0.8)
-ax.axhline(report["data_fit_db"], color="C1", ls="--", lw=1, label="the result, its image deconvolved")
+ax.axhline(report["data_fit_db"], color="C1", ls="--", lw=1, label="the result, refined")
 ax.axvspan(0, settings.warmup_iterations, color="0.9", label="fitted to the start, no camera yet")
 ax.set(xlabel="iteration", ylabel="data fit (dB)", title="how well the drawing's photograph equals the capture")
 ax.legend(fontsize=9)
@@ -197,7 +199,7 @@ print("every depth lies in the camera's range:", bool(solution.depth_m.min() > 0
 # ## 2.7 Where the errors are, and whether the solver knows
 # 
 # Depth is written into blur, and blur can only be seen where there is something to blur; and a window that sees two depths
-# at once is of two minds. From both the start ranks the pixels by how uncertain $\psi$ is, without any truth; the numbers themselves are no error bars. On the left the
+# at once is of two minds. From both the solver tells how uncertain $\psi$ is, without any truth. On the left the
 # true error, in the middle the predicted uncertainty. On the right the pixels are sorted into fifths by that prediction: if it
 # is worth anything the bars rise.
 
