@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import copy
+import re
 from pathlib import Path
 
 import nbformat
@@ -101,7 +102,9 @@ def test_stage_depends_on_just_the_modules_it_uses(name: str) -> None:
         open_ends |= imported_modules((TOP / "dpcip" / f"{module}.py").read_text()) - used
     modules = [f"dpcip/{module}.py" for module in used]
     frames = ["data/rendered/laptop"] if "datasets" in used else []
-    assert sorted(STAGES[name]["deps"]) == sorted([f"results/code/{name}.py", *modules, *frames])
+    code = "\n".join(c.source for c in notebook.cells if c.cell_type == "code")
+    read = [path.removeprefix("../") for path in re.findall(r'"(\.\./results/[^"]+)"', code)]
+    assert sorted(STAGES[name]["deps"]) == sorted([f"results/code/{name}.py", *modules, *frames, *read])
     assert STAGES[name]["params"] == [*pipeline.SHARED_PARAMETERS, name]
 
 
