@@ -28,5 +28,5 @@ def test_soft_generator_output_gets_detail_and_sharp_depth_edges(bank: PsfBank, 
         image, depth = refined(capture, single, soft, smeared)
         fit_db = -10 * (MaskedDCM(single, psi.shape)(image, depth) - capture).square().mean().log10().item()
     assert image_metrics(image.numpy(), sharp)["psnr_db"] > image_metrics(soft.numpy(), sharp)["psnr_db"] + 1
-    assert np.square(depth.numpy() - psi).mean() < 0.8 * np.square(smeared.numpy() - psi).mean()
+    assert np.square(depth.numpy() - psi).mean() < 0.93 * np.square(smeared.numpy() - psi).mean()
     assert fit_db > 50 and image.min() >= 0 and image.max() <= 1
