@@ -41,7 +41,7 @@ from dpcip.solver import Diverged, Stepper
 SIDE_PX = 256
 PAPER_ITERATIONS = 2500
 THOROUGH_ITERATIONS = 1200
-LOOKS = 20  # evaluations in a run
+LOOKS = 10  # evaluations in a run, beside the one of its start
 CHECKPOINT_SECONDS = 120
 PROBE_SIDE_PX = 64
 PROBE_ITERATIONS = 16
@@ -211,6 +211,8 @@ def _run(
     settings = stepper.settings
     looks = {round(settings.iterations * (n + 1) / LOOKS) for n in range(LOOKS)}
     looks = {look for look in looks if look > settings.warmup_iterations}
+    if settings.warmup_iterations and not rows:  # what it would return at once
+        rows = [{"steps": 0, **scores(stepper, truth)}]
     diverged, saved = None, time.monotonic()
     bar = tqdm(total=settings.iterations, initial=stepper.iteration, desc=checkpoint.stem, unit="it", mininterval=5)
     with bar:

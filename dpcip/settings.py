@@ -71,11 +71,13 @@ PRESETS: dict[str, Settings] = {
 def with_iterations(settings: Settings, iterations: int) -> Settings:
     """The same recipe for another number of iterations.
 
-    With fewer, every stage shrinks in proportion; with more, only the cooldown grows: the beginning is as good as it
-    gets.
+    The warm-up keeps its length: a generator half fitted to the start is worse than the start, which a solve that ends
+    in its warm-up returns. The guide shrinks with fewer iterations and the cooldown changes in proportion.
     """
     share = iterations / settings.iterations
-    early = {name: round(getattr(settings, name) * min(share, 1)) for name in ("warmup_iterations", "guide_iterations")}
     return replace(
-        settings, iterations=iterations, cooldown_iterations=round(settings.cooldown_iterations * share), **early
+        settings,
+        iterations=iterations,
+        guide_iterations=round(settings.guide_iterations * min(share, 1)),
+        cooldown_iterations=round(settings.cooldown_iterations * share),
     )

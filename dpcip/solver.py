@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from dpcip.camera import InterpolatedDCM, MaskedDCM
+from dpcip.deconvolution import NOISE
 from dpcip.finish import refined
 from dpcip.generators import make_generator
 from dpcip.losses import ssim
@@ -180,17 +181,22 @@ class Stepper:
     def finished(self) -> Estimate:
         """The result if the solve ended now.
 
-        That is the best estimate, refined (dpcip/finish.py) if the settings say so; or the start as
-        long as the generator is still being fitted to it.
+        That is the best estimate, or the start as long as the generator is still being fitted to it; refined
+        (dpcip/finish.py) if the settings say so and the result still explains the capture.
         """
-        if self.settings.warmup_iterations and self.best.iteration < self.settings.warmup_iterations:
+        found = self.best
+        if self.settings.warmup_iterations and found.iteration < self.settings.warmup_iterations:
             start = self.first_estimate()
-            return Estimate(start.sharp, start.psi)
+            found = Estimate(start.sharp, start.psi)
         if not self.settings.refine:
-            return self.best
+            return found
         with torch.no_grad():
-            sharp, psi = refined(self.capture, self.bank, self.best.sharp, self.best.psi)
-        return dataclasses.replace(self.best, sharp=sharp, psi=psi)
+            sharp, psi = refined(self.capture, self.bank, found.sharp, found.psi)
+            before, after = (self._squared_error(*pair).item() for pair in ((found.sharp, found.psi), (sharp, psi)))
+        return dataclasses.replace(found, sharp=sharp, psi=psi) if after <= max(before, NOISE**2) else found
+
+    def _squared_error(self, sharp: Tensor, psi: Tensor) -> Tensor:
+        return F.mse_loss(self.camera(sharp, psi), self.capture)
 
     def _update(self, loss: Tensor) -> None:
         for group in self.optimizer.param_groups:

@@ -1,7 +1,8 @@
 """Rules out depths that need impossible light: an image deconvolved at a wrong depth leaves [0, 1] by far.
 
 Where a window of the capture sees two depths at once (flags before a distant street), the likelihood may settle on
-one that fits neither. Deconvolution there oscillates far beyond black and white, which no scene can do.
+one that fits neither. Deconvolution there oscillates far beyond black and white. No scene is darker than black; light
+above white there is, in highlights, so that it counts only for a photograph which keeps away from white.
 """
 
 from __future__ import annotations
@@ -30,29 +31,34 @@ class Attempt:
     psi_std: Tensor
     image: Tensor
 
-    @property
-    def excess(self) -> np.ndarray:
-        """How far the image lies outside [0, 1], the worst channel: [H, W]."""
-        return (self.image - self.image.clamp(0, 1)).abs().amax(dim=0).cpu().numpy()
+    def excess(self, within_white: bool) -> np.ndarray:
+        """How far the image lies below 0, or above 1 if it must lie `within_white`; the worst channel: [H, W]."""
+        allowed = self.image.clamp(0, 1) if within_white else self.image.clamp_min(0)
+        return (self.image - allowed).abs().amax(dim=0).cpu().numpy()
 
 
 def possible(
-    costs: np.ndarray, planes: np.ndarray, stride_px: int, attempt: Callable[[np.ndarray], Attempt]
+    costs: np.ndarray,
+    planes: np.ndarray,
+    stride_px: int,
+    attempt: Callable[[np.ndarray], Attempt],
+    within_white: bool = True,
 ) -> Attempt:
     """The attempt at the costs, some planes ruled out where they needed impossible light.
 
     costs: [P, h, w] of the `planes` [P] (rad) in windows `stride_px` apart. Each region of excess gets its planes
     forbidden on trial; where the next best plane halves the excess the veto stays, elsewhere it is taken back.
+    within_white: whether light above 1 is impossible, too.
     """
     found = attempt(costs)
     for _ in range(ROUNDS):
-        excess = found.excess
+        excess = found.excess(within_white)
         regions, count = label(maximum_filter(excess > EXCESS, SPREAD_PX))
         if count == 0:
             break
         questioned = VETO * (np.abs(planes[:, None, None] - found.psi_grid) <= REACH_RAD)
         trial = attempt(costs + questioned * (regions > 0)[::stride_px, ::stride_px])
-        before, after = (sum_labels(e, regions, range(1, count + 1)) for e in (excess, trial.excess))
+        before, after = (sum_labels(e, regions, range(1, count + 1)) for e in (excess, trial.excess(within_white)))
         remedied = np.append(False, after <= REMEDY * before)
         if not remedied.any():
             break

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from dpcip import veto
+from dpcip import start, veto
 from dpcip.camera import simulate
 from dpcip.datasets import rendered
 from dpcip.psf import PsfBank
@@ -51,12 +51,32 @@ def test_nothing_is_tried_without_excess() -> None:
 
 
 @pytest.mark.parametrize("darkest", [-0.2, 0.1])
-def test_excess_counts_both_ends(darkest: float) -> None:
+def test_excess_counts_both_ends_or_darkness_alone(darkest: float) -> None:
     image = torch.full((3, 4, 4), 0.5)
     image[1, 0, 0], image[2, 1, 1] = darkest, 1.3
-    excess = Attempt(np.zeros((1, 1)), image[0], image[0], image).excess
-    assert excess[0, 0] == pytest.approx(max(-darkest, 0)) and excess[1, 1] == pytest.approx(0.3)
-    assert excess[2:].max() == 0
+    attempt = Attempt(np.zeros((1, 1)), image[0], image[0], image)
+    for within_white in (True, False):
+        excess = attempt.excess(within_white)
+        assert excess[0, 0] == pytest.approx(max(-darkest, 0))
+        assert excess[1, 1] == pytest.approx(0.3 if within_white else 0)
+        assert excess[2:].max() == 0
+
+
+def test_highlights_above_white_do_not_rule_out_their_depth(
+    bank: PsfBank, fine_bank: PsfBank, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A garden exposed too long: its highlights are brighter than white, and blurred partly below it."""
+    shot = next(shot for shot in rendered() if shot.name == "garden_14").read()
+    window = slice(64, 192), slice(192, 320)
+    sharp, psi = 1.4 * shot.sharp[:, *window], shot.psi(fine_bank.lens)[window].clip(-4, 10)
+    capture = torch.as_tensor(Sensor().expose(simulate(sharp, psi, fine_bank), 0)).float().clamp(0, 1)
+    single = dataclasses.replace(bank, psf=bank.psf.float())
+    errors = []
+    for white in (start.WHITE, 2.0):  # 2: a bright image is held against its depth whatever the capture
+        monkeypatch.setattr(start, "WHITE", white)
+        with torch.no_grad():
+            errors.append(np.abs(find_start(capture, single).psi.numpy() - psi).mean())
+    assert errors[0] < 0.9 * errors[1]
 
 
 def test_flags_before_a_distant_street(bank: PsfBank, fine_bank: PsfBank, monkeypatch: pytest.MonkeyPatch) -> None:
