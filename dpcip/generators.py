@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -36,13 +37,35 @@ class Generator(nn.Module):
         return output[:-1], psi_min + (psi_max - psi_min) * output[-1]
 
 
+class ReflectPad(torch.autograd.Function):
+    """Reflection padding of [N, D, H, W] that keeps nothing for the backward pass, and there adds up in float32.
+
+    Autocast would pad in float32 and keep that copy: the same numbers to the bit, for a quarter more memory.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, margin: int) -> Tensor:
+        ctx.shape, ctx.strides, ctx.margins = x.shape, x.stride(), (margin,) * 4
+        return F.pad(x, ctx.margins, mode="reflect")
+
+    @staticmethod
+    def backward(ctx: Any, *grad: Tensor) -> tuple[Tensor, None]:
+        wide = grad[0].float() if grad[0].dtype == torch.bfloat16 else grad[0]
+        like = torch.empty_strided(ctx.shape, ctx.strides, dtype=wide.dtype, device=wide.device)  # never read
+        return torch.ops.aten.reflection_pad2d_backward(wide, like, ctx.margins).to(grad[0].dtype), None
+
+
+class ReflectConv2d(nn.Conv2d):
+    """Convolution with reflection padding."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        margin = self.kernel_size[0] // 2
+        return F.conv2d(ReflectPad.apply(x, margin) if margin else x, self.weight, self.bias, self.stride)
+
+
 def conv_unit(n_in: int, n_out: int, taps: int, stride: int = 1) -> nn.Sequential:
     """Convolution with reflection padding, batch norm, LeakyReLU(0.2)."""
-    return nn.Sequential(
-        nn.Conv2d(n_in, n_out, taps, stride, padding=taps // 2, padding_mode="reflect"),
-        nn.BatchNorm2d(n_out),
-        nn.LeakyReLU(0.2),
-    )
+    return nn.Sequential(ReflectConv2d(n_in, n_out, taps, stride), nn.BatchNorm2d(n_out), nn.LeakyReLU(0.2))
 
 
 class SkipLevel(nn.Module):

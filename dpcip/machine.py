@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import platform
 import re
@@ -16,6 +17,7 @@ import torch
 from dpcip import __version__
 from dpcip.errors import InputError
 
+_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # of malloc.h
 REPORTED_PACKAGES = ("torch", "numpy", "scipy", "scikit-image")
 
 
@@ -40,6 +42,18 @@ def has_fast_bfloat16(device: torch.device) -> bool:
     if device.type == "cpu":
         return bool(torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported())
     return False
+
+
+def keep_freed_memory() -> None:
+    """Tells glibc to keep what is freed for the next request instead of returning it to the system.
+
+    A solve frees and asks for the same gigabytes in every step; fetched anew they are zeroed page by page, which took
+    up to half of the time. Elsewhere than on glibc nothing happens.
+    """
+    with suppress(OSError, AttributeError):
+        mallopt = ctypes.CDLL("libc.so.6").mallopt
+        mallopt(_M_MMAP_MAX, 0)
+        mallopt(_M_TRIM_THRESHOLD, -1)  # never
 
 
 def describe(device: torch.device) -> dict[str, object]:

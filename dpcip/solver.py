@@ -17,10 +17,10 @@ from dpcip.deconvolution import NOISE
 from dpcip.finish import refined
 from dpcip.generators import make_generator
 from dpcip.losses import ssim
-from dpcip.machine import has_fast_bfloat16
+from dpcip.machine import has_fast_bfloat16, keep_freed_memory
 from dpcip.psf import PsfBank
 from dpcip.settings import Settings
-from dpcip.start import Start, find_start, uncertainty
+from dpcip.start import Start, depth_prior, find_start, uncertainty
 
 SNAPSHOT_EVERY = 50  # iterations between the states that a loss spike is rolled back to
 RECENT = 30  # losses that a new one is compared with
@@ -66,6 +66,7 @@ class Stepper:
     """
 
     def __init__(self, capture: Tensor, bank: PsfBank, settings: Settings, device: torch.device) -> None:
+        keep_freed_memory()
         self.settings = settings
         self.device = device
         self.capture = capture.to(device)
@@ -176,7 +177,8 @@ class Stepper:
 
     def psi_std(self, psi: Tensor) -> Tensor:
         """How uncertain psi [H, W] is, whether or not the solve began with the depth prior: [H, W], rad."""
-        return uncertainty(psi, self.first_estimate().psi_std, self.bank)
+        prior = self.start.prior if self.start else depth_prior(self.capture, self.bank)
+        return uncertainty(psi, prior, self.bank)
 
     def finished(self) -> Estimate:
         """The result if the solve ended now.

@@ -63,16 +63,18 @@ def depth_of_costs(costs: np.ndarray, planes: np.ndarray, size: tuple[int, int])
     return psi, DepthPrior(*(_enlarged(v, size) for v in (psi, np.sqrt((square - mean**2).clip(0)))))
 
 
-def uncertainty(psi: Tensor, prior_std: Tensor, bank: PsfBank) -> Tensor:
-    """Standard deviation of a solve's psi [H, W] (rad): three sources, taken as independent.
+def uncertainty(psi: Tensor, prior: DepthPrior, bank: PsfBank) -> Tensor:
+    """Standard deviation of a solve's psi [H, W] (rad): four sources, taken as independent.
 
-    The depth prior's own (large where there is no texture), the spread of psi nearby (large at depth edges, where
-    windows see both sides), and the rounding to the planes that the prior tells apart.
+    The depth prior's own (large where there is no texture), how far psi went from it (one of the two is wrong), the
+    spread of psi nearby (large at depth edges, where windows see both sides), and the rounding to the planes that the
+    prior tells apart.
     """
     halves = half_planes(bank).psi
     spacing = np.interp(psi.cpu().numpy(), halves, np.gradient(halves))
     rounding = torch.as_tensor(spacing**2 / 12, dtype=psi.dtype, device=psi.device)
-    return (prior_std.to(psi.device).square() + (EDGE_DOUBT * spread(psi)).square() + rounding).sqrt()
+    own, away = prior.psi_std.to(psi.device), psi - prior.psi.to(psi.device)
+    return (own.square() + away.square() + (EDGE_DOUBT * spread(psi)).square() + rounding).sqrt()
 
 
 def _enlarged(values: np.ndarray, size: tuple[int, int]) -> Tensor:
@@ -94,6 +96,11 @@ class Start:
     psi: Tensor
     psi_std: Tensor
     trusted: Tensor
+
+    @property
+    def prior(self) -> DepthPrior:
+        """Its depth, and how sure that is."""
+        return DepthPrior(self.psi, self.psi_std)
 
 
 def find_start(capture: Tensor, bank: PsfBank) -> Start:

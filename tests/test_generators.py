@@ -2,9 +2,10 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 from dpcip.errors import InputError
-from dpcip.generators import GENERATORS, make_generator
+from dpcip.generators import GENERATORS, ReflectPad, make_generator
 
 N_PARAMETERS = {"dip": 2_293_908}  # paper's network, counted in the released code
 
@@ -60,3 +61,22 @@ def test_number_of_image_channels_is_free() -> None:
 def test_unknown_generator_is_refused() -> None:
     with pytest.raises(InputError, match="choose from"):
         make_generator("gan", (64, 64), (-4.0, 10.0))
+
+
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
+def test_reflection_padding_and_its_gradient(memory_format: torch.memory_format) -> None:
+    x = torch.rand(1, 2, 5, 4, dtype=torch.float64).to(memory_format=memory_format).requires_grad_()
+    assert torch.autograd.gradcheck(lambda x: ReflectPad.apply(x, 2), x)
+    assert torch.equal(ReflectPad.apply(x, 1), F.pad(x, (1,) * 4, mode="reflect"))
+
+
+def test_reflection_padding_is_autocasts_to_the_bit() -> None:
+    weight = torch.rand(3, 8, 3, 3)
+    results = []
+    for pad in (lambda x: F.pad(x, (1,) * 4, mode="reflect"), lambda x: ReflectPad.apply(x, 1)):
+        x = torch.rand(1, 8, 9, 7, generator=torch.Generator().manual_seed(0)).bfloat16().requires_grad_()
+        with torch.autocast("cpu", torch.bfloat16):
+            y = F.conv2d(pad(x), weight)
+        y.float().square().sum().backward()
+        results.append((y, x.grad))
+    assert all(torch.equal(a, b) for a, b in zip(*results, strict=True))

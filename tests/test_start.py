@@ -17,7 +17,7 @@ from dpcip.psf import PsfBank
 from dpcip.sensor import Sensor
 from dpcip.smoothing import best_value, semi_global_cost
 from dpcip.spectral import depth_likelihood, half_planes, hann_window, texture_covariance
-from dpcip.start import depth_prior, find_start, uncertainty
+from dpcip.start import DepthPrior, Start, depth_prior, find_start, uncertainty
 
 WINDOW = slice(100, 228), slice(200, 328)
 
@@ -28,6 +28,12 @@ def scene(fine_bank: PsfBank) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     whole = next(shot for shot in rendered() if shot.name == "table_14").read()
     sharp, psi = whole.sharp[:, *WINDOW], whole.psi(fine_bank.lens)[WINDOW].clip(-4, 10)
     return sharp, psi, Sensor().expose(simulate(sharp, psi, fine_bank), 0).astype(np.float32)
+
+
+@pytest.fixture(scope="session")
+def start(scene: tuple[np.ndarray, np.ndarray, np.ndarray], bank: PsfBank) -> Start:
+    with torch.no_grad():
+        return find_start(torch.as_tensor(scene[2]), dataclasses.replace(bank, psf=bank.psf.float()))
 
 
 def power_law_texture(side: int, seed: int) -> np.ndarray:
@@ -188,20 +194,19 @@ def test_uncertainty_counts_the_spacing_of_planes(odd_bank: PsfBank) -> None:
     """Half planes of the odd bank: -3, -2.25, -1.5, -0.75, 0, 2, 4."""
     for value, spacing in ((-2.25, 0.75), (3.9, 2.0)):
         flat = torch.full((30, 30), value, dtype=torch.float64)
-        std = uncertainty(flat, torch.zeros_like(flat), odd_bank)
+        std = uncertainty(flat, DepthPrior(flat, torch.zeros_like(flat)), odd_bank)
         assert torch.allclose(std, torch.tensor(spacing / 12**0.5, dtype=torch.float64), atol=0.02)
-    assert torch.allclose(uncertainty(flat, torch.full_like(flat, 5), odd_bank).square() - 25, std.square())
+    unsure, elsewhere = (DepthPrior(flat, torch.full_like(flat, 5)), DepthPrior(flat - 5, torch.zeros_like(flat)))
+    for prior in (unsure, elsewhere):
+        assert torch.allclose(uncertainty(flat, prior, odd_bank).square() - 25, std.square())
 
 
 def test_uncertainty_covers_the_errors_of_the_start(
-    scene: tuple[np.ndarray, np.ndarray, np.ndarray], bank: PsfBank
+    scene: tuple[np.ndarray, np.ndarray, np.ndarray], start: Start, bank: PsfBank
 ) -> None:
-    _, psi, capture = scene
-    single = dataclasses.replace(bank, psf=bank.psf.float())
-    with torch.no_grad():
-        start = find_start(torch.as_tensor(capture), single)
+    psi = scene[1]
     error = np.abs(start.psi.numpy() - psi)
-    std, prior_std = uncertainty(start.psi, start.psi_std, single).numpy(), start.psi_std.numpy()
+    std, prior_std = uncertainty(start.psi, start.prior, bank).numpy(), start.psi_std.numpy()
     assert (error > 3 * std).mean() < 0.02 < 0.6 * (error > 3 * prior_std).mean()
     scores = confidence_metrics(start.psi.numpy(), std, psi)
     assert scores["ause"] < 0.6 * scores["ause_random"]
@@ -218,12 +223,9 @@ def test_snapping_moves_the_depth_edge_to_the_colour_edge() -> None:
 
 
 def test_start_is_better_than_the_windows_alone(
-    scene: tuple[np.ndarray, np.ndarray, np.ndarray], bank: PsfBank
+    scene: tuple[np.ndarray, np.ndarray, np.ndarray], start: Start, bank: PsfBank
 ) -> None:
     sharp, psi, capture = scene
-    single = dataclasses.replace(bank, psf=bank.psf.float())
-    with torch.no_grad():
-        start = find_start(torch.as_tensor(capture), single)
-    windows = depth_prior(torch.as_tensor(capture), single).psi
+    windows = depth_prior(torch.as_tensor(capture), bank).psi
     assert np.square(start.psi.numpy() - psi).mean() < np.square(windows.numpy() - psi).mean()
     assert image_metrics(start.sharp.numpy(), sharp)["psnr_db"] > image_metrics(capture, sharp)["psnr_db"] + 3
