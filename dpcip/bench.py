@@ -270,8 +270,8 @@ def run_bench(out: Path, scenes: list[str], seeds: list[int], variants: list[str
     with claimed(out):
         if not only_report:
             targets = [truth_of(scene) for scene in scenes]
-            capture = torch.as_tensor(targets[0].capture, dtype=torch.float32)
-            write_json(out / "speed.json", measure({**VARIANTS, "released": RELEASED}, capture))
+            captures = [torch.as_tensor(truth.capture, dtype=torch.float32) for truth in targets]
+            write_json(out / "speed.json", measure({**VARIANTS, "released": RELEASED}, captures))
             for seed, truth, variant in product(seeds, targets, variants):
                 follow(variant, truth, seed, out / "runs", probe_of(variant))
         runs = found_runs(out / "runs", truth_of, probe_of)

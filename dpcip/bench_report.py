@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
 QUALITIES = {"psnr_db": "PSNR (dB)", "ssim": "SSIM", "depth_rmse_in_range_m": "depth RMSE in range (m)"}
 ROW_KEYS = ("iteration", "steps", "fit_db", "psi_mae_in_range", *QUALITIES)  # of each row of a run
@@ -139,10 +140,18 @@ def summary(
 
 
 def _growth(scaling: dict[str, Any]) -> dict[str, float | None]:
-    """The two figures of the scaling; None where a case failed."""
-    large, small, wide = (scaling[name] for name in ("512x1024", "256x256", "141 taps"))
-    longer = wide["seconds_per_iteration"] / small["seconds_per_iteration"] if wide and small else None
-    return {"peak_memory_gib_512x1024": large and large["peak_gib"], "time_141_taps_over_71": longer}
+    """The figures of the scaling; None where a case failed."""
+    large, middle, small, wide = (scaling[name] for name in ("512x1024", "512x512", "256x256", "141 taps"))
+
+    def times_as_long(case: dict[str, float] | None) -> float | None:
+        return case["seconds_per_iteration"] / small["seconds_per_iteration"] if case and small else None
+
+    return {
+        "peak_memory_gib_512x1024": large and large["peak_gib"],
+        "time_141_taps_over_71": times_as_long(wide),
+        "time_512x512_over_256x256": times_as_long(middle),  # pixels x log(pixels): 4.5
+        "time_512x1024_over_256x256": times_as_long(large),  # 9.5
+    }
 
 
 def _median(values: list[float]) -> float | None:
@@ -187,6 +196,8 @@ def curves(runs: list[Run], speed: Speed) -> Figure:
             ax.plot(seconds, values, color=colour, lw=1, alpha=0.8)
             ax.plot(seconds[-1], values[-1], "o", color=colour, ms=4)
         ax.set(xscale="log", xlabel="seconds", title=title)
+        ax.xaxis.set_major_formatter("{x:g}")
+        ax.xaxis.set_minor_formatter(NullFormatter())  # labels between the decades would overlap
     for number, variant in enumerate(variants):
         axes[0].plot([], [], color=f"C{number}", label=variant)
     axes[0].legend(fontsize=8)

@@ -65,12 +65,14 @@ def in_last_stage(settings: Settings) -> Settings:
     return replace(settings, warmup_iterations=0, guide_iterations=0, l2_iterations=0)
 
 
-def measure_speed(variants: dict[str, Settings], capture: torch.Tensor) -> dict[str, dict[str, float]]:
-    """Seconds an iteration, and before and after the iterations, of each variant on one capture [C, H, W].
+def measure_speed(variants: dict[str, Settings], captures: list[torch.Tensor]) -> dict[str, dict[str, float]]:
+    """Seconds an iteration, and before and after the iterations, of each variant on captures [C, H, W] of one size.
 
-    The variants take turns and the median over the rounds is taken. Iterations of all stages are counted like those
-    of the last one. What comes before and after is the same for all variants that have it, and is measured once.
+    The variants take turns on the first capture, and the median over the rounds is taken. Iterations of all stages
+    are counted like those of the last one. What comes before and after is the same for all variants that have it, and
+    is measured once; what comes before takes longer on some captures than on others: the mean over all.
     """
+    capture = captures[0]
     bank = PsfBank.synthesise().integer_planes()
     steppers = {}
     for name, settings in variants.items():
@@ -80,7 +82,7 @@ def measure_speed(variants: dict[str, Settings], capture: torch.Tensor) -> dict[
     before, after = {False: 0.0}, {False: 0.0}
     for name, stepper in steppers.items():
         if _has_start(variants[name]) not in before:
-            before[True] = _settled(partial(_start_anew, stepper), stepper.device)
+            before[True] = seconds_of_start(captures, stepper.settings)
         if variants[name].refine not in after:
             after[True] = _settled(stepper.finished, stepper.device)
     return {
@@ -97,9 +99,11 @@ def _has_start(settings: Settings) -> bool:
     return settings.warmup_iterations > 0 or settings.guide_iterations > 0
 
 
-def _start_anew(stepper: Stepper) -> None:
-    stepper.start = None
-    stepper.first_estimate()
+def seconds_of_start(captures: list[torch.Tensor], settings: Settings) -> float:
+    """Mean seconds of the start over the captures, after one that warms up."""
+    bank = PsfBank.synthesise().integer_planes()
+    steppers = [Stepper(capture, bank, settings, pick_device()) for capture in (captures[0], *captures)]
+    return statistics.mean([_timed(stepper.first_estimate, stepper.device) for stepper in steppers][1:])
 
 
 def _settled(action: Callable[[], object], device: torch.device) -> float:
@@ -161,11 +165,11 @@ def scaling() -> dict[str, dict[str, float] | None]:
     return result
 
 
-def measure(variants: dict[str, Settings], capture: torch.Tensor) -> dict[str, Any]:
-    """All of the above on one capture [C, H, W], and the machine; what speed.json holds."""
+def measure(variants: dict[str, Settings], captures: list[torch.Tensor]) -> dict[str, Any]:
+    """All of the above on captures [C, H, W] of one size, and the machine; what speed.json holds."""
     return {
-        "speed": measure_speed(variants, capture),
-        **convolution_peak(capture),
+        "speed": measure_speed(variants, captures),
+        **convolution_peak(captures[0]),
         "scaling": scaling(),
         "machine": describe(pick_device()),
     }

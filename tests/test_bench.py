@@ -335,8 +335,8 @@ def test_variants_are_timed_in_the_same_stage(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(Stepper, "finished", lambda stepper: calls.append("finish"))
     capture = torch.rand(3, 64, 64, generator=torch.Generator().manual_seed(0))
     guided = dataclasses.replace(TINY, camera="masked", warmup_iterations=3, guide_iterations=3, refine=True)
-    speed = measure_speed({"plain": TINY, "guided": guided, "again": guided}, capture)
-    assert stages == {(0, 0, 0)} and calls == ["start"] * 3 + ["finish"] * 3
+    speed = measure_speed({"plain": TINY, "guided": guided, "again": guided}, [capture, capture])
+    assert stages == {(0, 0, 0)} and calls == ["start"] * 3 + ["finish"] * 3  # one each to warm up
     assert speed["plain"]["seconds_before"] == speed["plain"]["seconds_after"] == 0
     assert speed["guided"]["seconds_before"] == speed["again"]["seconds_before"] > 0
 
@@ -397,6 +397,8 @@ def report(folder: Path) -> dict:
 def test_report_from_kept_runs(folder: Path) -> None:
     found = report(folder)
     assert found["time_ratio_vs_released"] == pytest.approx(0.025) and found["peak_memory_gib_512x1024"] == 2.0
+    ours, largest = (SCALING[name]["seconds_per_iteration"] for name in ("256x256", "512x1024"))
+    assert found["time_512x1024_over_256x256"] == pytest.approx(largest / ours)
     assert [case["scene"] for case in found["cases"]] == ["table"]
     assert (folder / "bench.png").is_file() and "thorough" in (folder / "bench.md").read_text()
     assert "fast_seconds_to_goal" in (folder / "cases.csv").read_text() and (folder / "cases.md").is_file()
@@ -404,7 +406,7 @@ def test_report_from_kept_runs(folder: Path) -> None:
 
 def test_bench_runs_what_is_missing_and_reports(folder: Path, faked: Target, monkeypatch) -> None:
     probed = []
-    monkeypatch.setattr(bench, "measure", lambda variants, capture: SPEED_FILE)
+    monkeypatch.setattr(bench, "measure", lambda variants, captures: SPEED_FILE)
     monkeypatch.setattr(bench, "probe", lambda settings: probed.append(settings) or NUMBERS)
     run_bench(folder, ["table"], [0, 1], ["paper", "fast", "thorough"], only_report=False)
     assert [stepper.settings.seed for stepper in FakeStepper.made] == [1, 1, 1]  # those of seed 0 are there
