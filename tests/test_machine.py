@@ -15,8 +15,7 @@ def faults():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
     torch.ones(1 << 24)  # 64 MiB, twice the largest block that glibc would keep by itself
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
-faults()
-print(min(faults() for _ in range(3)))
+print(min(faults() for _ in range(30)))  # aligned blocks need a few rounds to find their place in the heap
 """
 
 
@@ -26,4 +25,4 @@ def test_freed_memory_is_used_again() -> None:
         how: int(subprocess.run([sys.executable, "-c", CHURN, how], capture_output=True, check=True, text=True).stdout)
         for how in ("keep", "leave")
     }
-    assert faults["keep"] < 100 < faults["leave"]
+    assert faults["keep"] < 100 < faults["leave"], faults
