@@ -79,17 +79,17 @@ def measure_speed(variants: dict[str, Settings], captures: list[torch.Tensor]) -
         steppers[name] = Stepper(capture, bank, in_last_stage(settings), pick_device())
         steppers[name].step()  # sets up kernels and plans
     rounds = [{name: seconds_per_step(stepper) for name, stepper in steppers.items()} for _ in range(ROUNDS)]
-    before, after = {False: 0.0}, {False: 0.0}
+    before, refinement = {False: 0.0}, 0.0
     for name, stepper in steppers.items():
         if _has_start(variants[name]) not in before:
             before[True] = seconds_of_start(captures, stepper.settings)
-        if variants[name].refine not in after:
-            after[True] = _settled(stepper.finished, stepper.device)
+        if variants[name].refine and not refinement:
+            refinement = _settled(stepper.finished, stepper.device)
     return {
         name: {
             "seconds_per_iteration": statistics.median(one[name] for one in rounds),
             "seconds_before": before[_has_start(settings)],
-            "seconds_after": after[settings.refine],
+            "seconds_after": refinement * refinements(settings),
         }
         for name, settings in variants.items()
     }
@@ -97,6 +97,11 @@ def measure_speed(variants: dict[str, Settings], captures: list[torch.Tensor]) -
 
 def _has_start(settings: Settings) -> bool:
     return settings.warmup_iterations > 0 or settings.guide_iterations > 0
+
+
+def refinements(settings: Settings) -> int:
+    """How many estimates are refined at the end: the result, and the start that it is compared with."""
+    return settings.refine * (1 + (settings.warmup_iterations > 0))
 
 
 def seconds_of_start(captures: list[torch.Tensor], settings: Settings) -> float:

@@ -133,7 +133,11 @@ def simulate(
 @click.option("--psf", "bank_file", type=existing, help="PSF bank of the camera. Default: the published camera's.")
 @click.option("--preset", type=click.Choice(sorted(PRESETS)), default="fast", show_default=True)
 @click.option("--generator", type=click.Choice(sorted(GENERATORS)), default="dip", show_default=True)
-@click.option("--iterations", type=click.IntRange(1), help="Stop after so many. Default: the preset's.")
+@click.option(
+    "--iterations",
+    type=click.IntRange(1),
+    help="Stop after so many (fast: up to 60 give its start).",
+)
 @click.option(
     "--max-seconds", type=click.FloatRange(0, min_open=True), help="Stop after so long; the same command goes on."
 )

@@ -48,12 +48,19 @@ def keep_freed_memory() -> None:
     """Tells glibc to keep what is freed for the next request instead of returning it to the system.
 
     A solve frees and asks for the same gigabytes in every step; fetched anew they are zeroed page by page, which took
-    up to half of the time. Elsewhere than on glibc nothing happens.
+    37 % of the time at 256x256 pixels and 60 % at 512x1024. Holds for the whole process. Elsewhere than on glibc
+    nothing happens.
     """
     with suppress(OSError, AttributeError):
         mallopt = ctypes.CDLL("libc.so.6").mallopt
         mallopt(_M_MMAP_MAX, 0)
         mallopt(_M_TRIM_THRESHOLD, -1)  # never
+
+
+def return_freed_memory() -> None:
+    """Gives back to the system what `keep_freed_memory` has kept and nobody uses now."""
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL("libc.so.6").malloc_trim(0)
 
 
 def describe(device: torch.device) -> dict[str, object]:

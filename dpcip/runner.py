@@ -23,7 +23,7 @@ from tqdm import tqdm
 from dpcip.cost import estimate_cost
 from dpcip.errors import InputError
 from dpcip.io import check_size, replacing
-from dpcip.machine import available_gib, describe, peak_gib, pick_device
+from dpcip.machine import available_gib, describe, peak_gib, pick_device, return_freed_memory
 from dpcip.psf import PsfBank
 from dpcip.settings import Settings
 from dpcip.solver import Diverged, Stepper, uses_bfloat16
@@ -46,7 +46,8 @@ class Solution:
     sharp: all-in-focus image, float32 [C, H, W] in [0, 1]. psi: float32 [H, W], rad. depth_m: float32 [H, W], metres.
     psi_std: float32 [H, W], rad; how uncertain psi is (dpcip/start.py).
     coded: what the camera model makes of them, float32 [C, H, W]; its difference from the capture is the residual.
-    fits_db: data fit of each iteration, -10 log10 of the mean squared residual; NaN while the start is fitted.
+    fits_db: data fit of each iteration, -10 log10 of the mean squared residual; NaN while the start is fitted, empty
+    if the solve was too short for more than the start.
     report: settings, machine, time, memory, data fit and why it stopped, ready for JSON.
     """
 
@@ -101,7 +102,7 @@ def solve(
 
     capture: [C, H, W] in [0, 1]. max_seconds: time budget of this call. checkpoint: file that the state is saved to
     every 20 seconds, on SIGINT and SIGTERM and at the end, and resumed from if it exists; removing it when the result
-    is safe is the caller's part. Raises InputError for unusable input or a checkpoint of another solve, and
+    is safe is the caller's part. Raises InputError for unusable input or a checkpoint of another or a longer solve, and
     KeyboardInterrupt, with the state saved, when it was told to stop.
     """
     check_capture(capture, bank)
@@ -129,9 +130,11 @@ def solve(
             _save(stepper, checkpoint, identity, seconds)
     if reason == "interrupted":
         raise KeyboardInterrupt
-    if stepper.best.iteration < 0:
+    if stepper.best.iteration < 0 and stepper.end:
         raise InputError("solve: the loss was not a number from the first iteration on; check the PSF bank")
-    return _solution(stepper, fingerprint(capture, bank, settings, device), begin - earlier, reason)
+    solution = _solution(stepper, fingerprint(capture, bank, settings, device), begin - earlier, reason)
+    return_freed_memory()
+    return solution
 
 
 @contextmanager
@@ -173,11 +176,17 @@ def _announce(
     seconds = min(cost.seconds, max_seconds or np.inf)
     height, width = capture.shape[1:]
     log.info(
-        f"{width}x{height} pixels, {settings.iterations} iterations on {device.type}: "
+        f"{width}x{height} pixels, {_plan(settings)} on {device.type}: "
         f"about {seconds / 60:.1f} min and {cost.memory_gib:.1f} GiB"
     )
     if device.type == "cpu" and cost.memory_gib > available_gib():
         log.warning(f"only {available_gib():.1f} GiB of memory are free: crop or shrink the photograph if it fails")
+
+
+def _plan(settings: Settings) -> str:
+    if settings.iterations > settings.warmup_iterations:
+        return f"{settings.iterations} iterations"
+    return f"too few iterations to leave the warm-up of {settings.warmup_iterations}: the start, refined,"
 
 
 @contextmanager
@@ -193,7 +202,7 @@ def _progress_stream() -> Iterator[TextIO]:
 
 def _bar(stepper: Stepper, progress: bool, stream: TextIO) -> tqdm:
     return tqdm(
-        total=stepper.settings.iterations,
+        total=stepper.end,
         initial=stepper.iteration,
         desc="solve",
         unit="it",
@@ -225,6 +234,11 @@ def _resume(stepper: Stepper, path: Path, identity: str) -> float:
             f"{path}: belongs to a solve of other input, settings or code; delete it or choose another folder"
         )
     stepper.load_state_dict(state["stepper"])
+    if stepper.iteration > stepper.settings.iterations:
+        raise InputError(
+            f"{path}: has {stepper.iteration} iterations, past the {stepper.settings.iterations} asked for; "
+            "ask for more, delete it or choose another folder"
+        )
     log.info(f"resumed at iteration {stepper.iteration} of {stepper.settings.iterations}")
     return float(state["seconds"])
 
@@ -232,6 +246,8 @@ def _resume(stepper: Stepper, path: Path, identity: str) -> float:
 def _solution(stepper: Stepper, identity: str, begin: float, reason: str) -> Solution:
     """begin: when the solve would have begun if it had never been interrupted, by time.monotonic()."""
     bank, best = stepper.bank, stepper.finished()
+    if best.iteration < 0 < stepper.settings.warmup_iterations <= stepper.best.iteration:
+        log.info("the start explains the capture better than what the iterations made of it: it is the result")
     with torch.no_grad():
         coded = stepper.camera(best.sharp, best.psi)
         fit_db = -10 * torch.log10((coded - stepper.capture).square().mean().clamp_min(1e-12)).item()

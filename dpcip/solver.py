@@ -26,6 +26,7 @@ SNAPSHOT_EVERY = 50  # iterations between the states that a loss spike is rolled
 RECENT = 30  # losses that a new one is compared with
 MAX_ROLLBACKS = 10  # after so many the solve is given up and the best state returned
 GUIDE_WEIGHT = 0.3  # of the mean distance from the start's psi, as a share of the psi range, beside the data loss
+RAMP_ITERATIONS = 30  # after the warm-up the learning rate rises over so many: the new loss must not undo the fit
 CONVERGED_GAIN = 0.05  # relative gain in the loss over the window below which a solve has converged
 
 
@@ -81,7 +82,7 @@ class Stepper:
             if settings.camera == "masked"
             else InterpolatedDCM(single, size, settings.convolution)
         ).to(device)
-        self.optimizer = torch.optim.Adam(self.generator.parameters(), lr=settings.learning_rate)
+        self.optimizer = self._adam()
         self.bfloat16 = uses_bfloat16(settings, device)
         self.iteration = 0
         self.converged_at: int | None = None  # iteration from which the loss hardly fell
@@ -92,6 +93,10 @@ class Stepper:
         self.best = Estimate(torch.zeros_like(self.capture), torch.zeros_like(self.capture[0]))
         self._snapshot: dict[str, object] = {}
         self.start: Start | None = None  # what the generator is fitted to first
+        self._refined_start: Estimate | None = None
+
+    def _adam(self) -> torch.optim.Adam:
+        return torch.optim.Adam(self.generator.parameters(), lr=self.settings.learning_rate)
 
     @property
     def stage_start(self) -> int:
@@ -101,8 +106,13 @@ class Stepper:
 
     @property
     def end(self) -> int:
-        """Iteration at which the solve ends: the settings', or a cooldown after the loss has converged."""
+        """Iteration at which the solve ends: the settings', or a cooldown after the loss has converged.
+
+        A solve that would end in its warm-up has no step to take: its result is the start.
+        """
         last = self.settings.iterations
+        if last <= self.settings.warmup_iterations:
+            return 0
         return last if self.converged_at is None else min(last, self.converged_at + self.settings.cooldown_iterations)
 
     @property
@@ -116,6 +126,9 @@ class Stepper:
         rate = settings.learning_rate * self.rate_scale
         if settings.halve_rate_at is not None and self.iteration >= settings.halve_rate_at:
             rate /= 2
+        age = self.iteration - settings.warmup_iterations
+        if settings.warmup_iterations and 0 <= age < RAMP_ITERATIONS:
+            rate *= (age + 1) / RAMP_ITERATIONS
         to_go = self.end - self.iteration
         if to_go < settings.cooldown_iterations:
             rate *= (1 - math.cos(math.pi * to_go / settings.cooldown_iterations)) / 2
@@ -156,17 +169,22 @@ class Stepper:
         settings, age = self.settings, self.iteration - self.settings.warmup_iterations
         guide = torch.zeros((), device=self.device)
         if age < settings.guide_iterations:
-            low, high = self.bank.psi_range
             start = self.first_estimate()
-            distance = (psi - start.psi).abs() / (high - low)
-            if age < 0:
-                return F.mse_loss(sharp, start.sharp), GUIDE_WEIGHT * distance.mean(), math.nan
-            guide = GUIDE_WEIGHT * (start.trusted * distance).mean()
+            share, goal = self._share(psi), self._share(start.psi)
+            if age < 0:  # cross-entropy: a distance has no slope left where the sigmoid has gone to the wrong end
+                pull = F.binary_cross_entropy(share, goal)
+                return F.mse_loss(sharp, start.sharp), GUIDE_WEIGHT * pull, math.nan
+            guide = GUIDE_WEIGHT * (start.trusted * (share - goal).abs()).mean()
             guide = guide * (1 - age / settings.guide_iterations)
         coded = self.camera(sharp, psi)
         squared_error = F.mse_loss(coded, self.capture)
         loss = squared_error if age < settings.l2_iterations else 1 - ssim(coded, self.capture)
         return loss, guide, -10 * math.log10(max(squared_error.item(), 1e-12))
+
+    def _share(self, psi: Tensor) -> Tensor:
+        """Where psi lies in its range: 0 to 1."""
+        low, high = self.bank.psi_range
+        return ((psi - low) / (high - low)).clamp(0, 1)
 
     def first_estimate(self) -> Start:
         """Image and psi from the capture's local spectra, computed once."""
@@ -181,26 +199,38 @@ class Stepper:
         return uncertainty(psi, prior, self.bank)
 
     def finished(self) -> Estimate:
-        """The result if the solve ended now.
+        """The result if the solve ended now, its edges and detail refined if the settings say so.
 
-        That is the best estimate, or the start as long as the generator is still being fitted to it; refined
-        (dpcip/finish.py) if the settings say so and the result still explains the capture.
+        That is the best estimate; or the start, as long as the generator is still being fitted to it, and afterwards
+        if it explains the capture better.
         """
-        found = self.best
-        if self.settings.warmup_iterations and found.iteration < self.settings.warmup_iterations:
+        warmup = self.settings.warmup_iterations
+        if not warmup:
+            return self._refined(self.best)
+        if self._refined_start is None:
             start = self.first_estimate()
-            found = Estimate(start.sharp, start.psi)
+            self._refined_start = self._refined(Estimate(start.sharp, start.psi))
+        if self.best.iteration < warmup:
+            return self._refined_start
+        found = self._refined(self.best)
+        return min(found, self._refined_start, key=self._squared_error)
+
+    def _refined(self, found: Estimate) -> Estimate:
+        """The estimate as dpcip/finish.py improves it, unless that spoils how it explains the capture."""
         if not self.settings.refine:
             return found
         with torch.no_grad():
             sharp, psi = refined(self.capture, self.bank, found.sharp, found.psi)
-            before, after = (self._squared_error(*pair).item() for pair in ((found.sharp, found.psi), (sharp, psi)))
-        return dataclasses.replace(found, sharp=sharp, psi=psi) if after <= max(before, NOISE**2) else found
+        better = dataclasses.replace(found, sharp=sharp, psi=psi)
+        return better if self._squared_error(better) <= max(self._squared_error(found), NOISE**2) else found
 
-    def _squared_error(self, sharp: Tensor, psi: Tensor) -> Tensor:
-        return F.mse_loss(self.camera(sharp, psi), self.capture)
+    def _squared_error(self, found: Estimate) -> float:
+        with torch.no_grad():
+            return F.mse_loss(self.camera(found.sharp, found.psi), self.capture).item()
 
     def _update(self, loss: Tensor) -> None:
+        if self.iteration == self.settings.warmup_iterations > 0:
+            self.optimizer = self._adam()  # what it remembers is of the warm-up's loss
         for group in self.optimizer.param_groups:
             group["lr"] = self.learning_rate()
         self.optimizer.zero_grad(set_to_none=True)

@@ -26,6 +26,7 @@ EDGE_DOUBT = 2.0  # times the spread of psi nearby; of 1, 2 and 3 the best ranki
 START_NOISE = 1 / 255  # the start's depth is rough: its image need not fit the capture to the last level
 START_REWEIGHTINGS = 3
 WHITE = 0.95  # of full scale: a capture that comes so near it may hold light above it
+FEW = 1e-4  # share of the pixels that may come so near all the same, and one always: faulty ones
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,8 @@ def find_start(capture: Tensor, bank: PsfBank) -> Start:
     """Depth from the capture's local spectra, its image by deconvolution, and the depth's edges moved to the image's.
 
     Depths at which the image would need light below black or above white are ruled out (dpcip/veto.py); light above
-    white only if the capture keeps away from it, for highlights may well be brighter than the sensor's white.
+    white only if the capture keeps away from it, but for a few faulty pixels, since highlights may well be brighter
+    than the sensor's white.
     capture: [C, H, W] in [0, 1], float32 like the bank; the results are on its device.
     """
     size = (capture.shape[-2], capture.shape[-1])
@@ -120,7 +122,8 @@ def find_start(capture: Tensor, bank: PsfBank) -> Start:
         image = deconvolve(camera.at(psi), capture, capture, START_NOISE, START_REWEIGHTINGS)
         return Attempt(psi_grid, psi, prior.psi_std.to(capture.device), image)
 
-    within_white = float(capture.max()) < WHITE
+    n_white = int((capture.amax(dim=0) >= WHITE).sum())
+    within_white = n_white <= max(1, FEW * size[0] * size[1])
     found = possible(window_costs(capture, planes), planes.psi, STRIDE_PX, attempt, within_white)
     sharp = found.image.clamp(0, 1)
     return Start(sharp, snap_to_edges(found.psi, sharp), found.psi_std, trusted(found.psi))

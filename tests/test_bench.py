@@ -335,10 +335,14 @@ def test_variants_are_timed_in_the_same_stage(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(Stepper, "finished", lambda stepper: calls.append("finish"))
     capture = torch.rand(3, 64, 64, generator=torch.Generator().manual_seed(0))
     guided = dataclasses.replace(TINY, camera="masked", warmup_iterations=3, guide_iterations=3, refine=True)
-    speed = measure_speed({"plain": TINY, "guided": guided, "again": guided}, [capture, capture])
+    plain_end = dataclasses.replace(guided, warmup_iterations=0, guide_iterations=0)
+    variants = {"plain": TINY, "guided": guided, "again": guided, "unguided": plain_end}
+    speed = measure_speed(variants, [capture, capture])
     assert stages == {(0, 0, 0)} and calls == ["start"] * 3 + ["finish"] * 3  # one each to warm up
     assert speed["plain"]["seconds_before"] == speed["plain"]["seconds_after"] == 0
     assert speed["guided"]["seconds_before"] == speed["again"]["seconds_before"] > 0
+    # The result, and the start that it is compared with:
+    assert speed["guided"]["seconds_after"] == 2 * speed["unguided"]["seconds_after"] > 0
 
 
 def test_clock_waits_for_the_device(monkeypatch: pytest.MonkeyPatch) -> None:

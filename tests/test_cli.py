@@ -58,7 +58,7 @@ def test_psf_of_other_optics(files: Path, monkeypatch) -> None:
 
 def test_simulate_solve_evaluate(files: Path, monkeypatch, capsys) -> None:
     assert run(monkeypatch, "simulate", "photo.png", "depth.npy", "--unit", "m", "--out", "coded.png") == 0
-    options = ["--iterations", 8, "--psf", "bank.npz", "--seed", 3]
+    options = ["--preset", "paper", "--iterations", 8, "--psf", "bank.npz", "--seed", 3]
     assert run(monkeypatch, "solve", "coded.png", "--out", "result", *options) == 0
     names = {"all_in_focus.png", "depth.npy", "psi.npy", "psi_std.npy", "preview.png", "report.json"}
     assert {p.name for p in Path("result").iterdir()} == names
@@ -286,7 +286,7 @@ def test_one_solve_at_a_time_in_a_folder(files: Path, monkeypatch, capsys) -> No
 
 
 def test_out_of_time_then_the_same_command(files: Path, monkeypatch, capsys) -> None:
-    command = ("solve", "photo.png", "--out", "result", "--iterations", 3, "--max-seconds", 1e-9)
+    command = ("solve", "photo.png", "--out", "result", "--preset", "paper", "--iterations", 3, "--max-seconds", 1e-9)
     for stopped_by in ("max_seconds", "max_seconds", "iterations"):
         assert run(monkeypatch, *command) == 0
         assert json.loads(Path("result/report.json").read_text())["stopped_by"] == stopped_by

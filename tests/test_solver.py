@@ -27,7 +27,7 @@ from dpcip.runner import SOLVING_MODULES, Solution, fingerprint, solve
 from dpcip.scenes import Scene, motorcycle
 from dpcip.sensor import Sensor
 from dpcip.settings import PRESETS, Settings, with_iterations
-from dpcip.solver import Stepper, converged
+from dpcip.solver import RAMP_ITERATIONS, Stepper, converged
 from dpcip.study import solve_cached
 
 CPU = torch.device("cpu")
@@ -118,7 +118,7 @@ def test_kill_at_any_moment_then_the_same_command(capture: np.ndarray, tmp_path:
     write_image(tmp_path / "coded.png", capture)
 
     def command(out: str) -> list[str]:
-        options = ["--iterations", "60", "--threads", "2", "--quiet"]
+        options = ["--iterations", "90", "--threads", "2", "--quiet"]
         return [sys.executable, "-c", RUN, "solve", str(tmp_path / "coded.png"), "--out", str(tmp_path / out), *options]
 
     subprocess.run(command("whole"), check=True, capture_output=True)
@@ -210,6 +210,13 @@ def test_longer_solve_goes_on_from_a_shorter_ones_checkpoint(
     assert np.array_equal(gone_on.psi, solve(capture, bank, longer, progress=False).psi)
 
 
+def test_shorter_solve_refuses_a_longer_ones_checkpoint(capture: np.ndarray, bank: PsfBank, tmp_path: Path) -> None:
+    checkpoint = tmp_path / "checkpoint.pt"
+    solve(capture, bank, QUICK, checkpoint=checkpoint, progress=False)
+    with pytest.raises(InputError, match="12 iterations, past the 8 asked for"):
+        solve(capture, bank, dataclasses.replace(QUICK, iterations=8), checkpoint=checkpoint, progress=False)
+
+
 def test_fingerprint_covers_what_changes_the_numbers(capture: np.ndarray, bank: PsfBank) -> None:
     base = fingerprint(capture, bank, QUICK)
     assert base == fingerprint(capture.copy(), bank, QUICK)
@@ -282,7 +289,64 @@ def test_solve_that_ends_in_its_warm_up_returns_the_start_refined(
     start = stepper.first_estimate()
     sharp, psi = refined(stepper.capture, stepper.bank, start.sharp, start.psi)
     assert np.array_equal(solution.psi, psi.numpy()) and np.array_equal(solution.sharp, sharp.numpy())
-    assert solution.report["best_iteration"] == -1
+    assert solution.report["best_iteration"] == -1 and solution.report["iterations"] == 0  # nothing to throw away
+
+
+WARM = dataclasses.replace(
+    PRESETS["fast"], iterations=9, warmup_iterations=3, guide_iterations=2, cooldown_iterations=2
+)
+
+
+def _at_end(capture: np.ndarray, bank: PsfBank, settings: Settings) -> Stepper:
+    stepper = Stepper(torch.tensor(capture), bank, settings, CPU)
+    while not stepper.done:
+        stepper.step()
+    return stepper
+
+
+def test_result_is_what_explains_the_capture_better(
+    capture: np.ndarray, bank: PsfBank, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nine steps lead away from the start; with the start spoilt, what they led to is the result."""
+    caplog.set_level("INFO")
+    solution = solve(capture, bank, WARM, progress=False)
+    assert solution.report["best_iteration"] == -1 and "the start explains the capture better" in caplog.text
+    stepper = _at_end(capture, bank, WARM)
+    assert stepper.finished().iteration == -1
+    assert stepper._refined_start is not None
+    stepper._refined_start.sharp.zero_()
+    assert stepper.finished().iteration == stepper.best.iteration >= WARM.warmup_iterations
+
+
+def test_learning_rate_rises_after_the_warm_up(capture: np.ndarray, bank: PsfBank) -> None:
+    settings = dataclasses.replace(WARM, iterations=100)
+    stepper = Stepper(torch.tensor(capture), bank, settings, CPU)
+    rates = []
+    for stepper.iteration in range(40):
+        rates.append(stepper.learning_rate() / settings.learning_rate)
+    assert rates[:3] == [1, 1, 1] and rates[3] < 0.05 and rates[17] == pytest.approx(0.5)
+    assert rates[2 + RAMP_ITERATIONS :] == pytest.approx([1] * (38 - RAMP_ITERATIONS))
+
+
+def test_warm_up_leaves_no_memory_in_the_optimiser(capture: np.ndarray, bank: PsfBank) -> None:
+    stepper = _at_end(capture, bank, WARM)
+    assert {int(state["step"]) for state in stepper.optimizer.state.values()} == {9 - 3}
+
+
+def test_warm_up_pulls_psi_back_from_the_wrong_end(capture: np.ndarray, bank: PsfBank) -> None:
+    """A sigmoid that has gone to the wrong end has no slope; the pull on what enters it must not vanish with it."""
+    stepper = Stepper(torch.tensor(capture), bank, WARM, CPU)
+    low, high = stepper.bank.psi_range
+    goal = stepper.first_estimate()
+    goal.psi.fill_(high - 1)
+    pulls = []
+    for logit in (0.0, -8.0):
+        entered = torch.full_like(goal.psi, logit, requires_grad=True)
+        _, guide, _ = stepper._loss(goal.sharp, low + (high - low) * torch.sigmoid(entered))
+        guide.backward()
+        assert entered.grad is not None
+        pulls.append(-entered.grad.sum().item())
+    assert pulls[1] > pulls[0] > 0
 
 
 def test_refining_that_spoils_the_fit_is_dropped(

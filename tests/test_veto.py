@@ -79,6 +79,24 @@ def test_highlights_above_white_do_not_rule_out_their_depth(
     assert errors[0] < 0.9 * errors[1]
 
 
+@pytest.mark.parametrize(("n_faulty", "within_white"), [(1, True), (3, False)])
+def test_a_faulty_pixel_is_no_highlight(
+    bank: PsfBank, monkeypatch: pytest.MonkeyPatch, n_faulty: int, within_white: bool
+) -> None:
+    """Of 96x96 pixels one may be stuck at white in all channels; three are light that came near white."""
+    capture = 0.5 + 0.1 * torch.rand(3, 96, 96, generator=torch.Generator().manual_seed(0))
+    capture[:, 50, 20 : 20 + n_faulty] = 1
+    told, really = [], start.possible
+
+    def listen(*arguments: object) -> Attempt:
+        told.append(arguments[-1])
+        return really(*arguments)
+
+    monkeypatch.setattr(start, "possible", listen)
+    find_start(capture, dataclasses.replace(bank, psf=bank.psf.float()))
+    assert told == [within_white]
+
+
 def test_flags_before_a_distant_street(bank: PsfBank, fine_bank: PsfBank, monkeypatch: pytest.MonkeyPatch) -> None:
     """Their windows see the flags and the sky: the likelihood alone takes the sky's depth for both."""
     shot = next(shot for shot in rendered() if shot.name == "street_14").read()
