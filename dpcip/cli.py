@@ -16,7 +16,7 @@ from dpcip import __version__
 from dpcip.bench import MAIN_VARIANTS, VARIANTS, run_bench
 from dpcip.camera import simulate as simulate_capture
 from dpcip.errors import InputError
-from dpcip.generators import GENERATORS
+from dpcip.generators import GENERATORS, with_generator
 from dpcip.io import MILLIMETRE, Unit, claimed, psi_of_map, read_depth, read_image, write_image
 from dpcip.metrics import confidence_metrics, depth_metrics, image_metrics
 from dpcip.optics import Lens, read_optics
@@ -166,7 +166,7 @@ def solve_command(
     """
     capture = read_image(coded)
     bank = (PsfBank.load(bank_file) if bank_file else PsfBank.synthesise()).integer_planes()
-    settings = dataclasses.replace(PRESETS[preset], generator=generator, seed=seed)
+    settings = with_generator(dataclasses.replace(PRESETS[preset], seed=seed), generator)
     settings = with_iterations(settings, iterations or settings.iterations)
     check_capture(capture, bank, str(coded))
     if threads:
