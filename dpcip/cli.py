@@ -1,4 +1,4 @@
-"""The command line: dpcip psf | simulate | solve | evaluate | bench, each on a user's own files."""
+"""The command line: dpcip psf | simulate | solve | evaluate | study | bench, each on a user's own files."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ import torch
 from dpcip import __version__
 from dpcip.bench import MAIN_VARIANTS, VARIANTS, run_bench
 from dpcip.camera import simulate as simulate_capture
+from dpcip.cases import read_plan
 from dpcip.errors import InputError
-from dpcip.generators import GENERATORS
-from dpcip.io import MILLIMETRE, Unit, claimed, psi_of_map, read_depth, read_image, write_image
+from dpcip.generators import GENERATORS, with_generator
+from dpcip.io import MILLIMETRE, Unit, claimed, psi_of_map, read_depth, read_image, replacing, write_image
 from dpcip.metrics import confidence_metrics, depth_metrics, image_metrics
 from dpcip.optics import Lens, read_optics
 from dpcip.psf import PsfBank, psi_planes
@@ -25,6 +26,8 @@ from dpcip.report import energy_table, psf_sheet, save_figure, write_json, write
 from dpcip.runner import check_capture, fingerprint, solve
 from dpcip.sensor import Sensor
 from dpcip.settings import PRESETS, with_iterations
+from dpcip.solves import WORK
+from dpcip.study import SCHEDULER, run_study
 
 ENERGY_BOXES = (31, 23, 19, 15)  # paper, Table 3
 CHECKPOINT = "checkpoint.pt"
@@ -166,7 +169,7 @@ def solve_command(
     """
     capture = read_image(coded)
     bank = (PsfBank.load(bank_file) if bank_file else PsfBank.synthesise()).integer_planes()
-    settings = dataclasses.replace(PRESETS[preset], generator=generator, seed=seed)
+    settings = with_generator(dataclasses.replace(PRESETS[preset], seed=seed), generator)
     settings = with_iterations(settings, iterations or settings.iterations)
     check_capture(capture, bank, str(coded))
     if threads:
@@ -235,6 +238,29 @@ def evaluate(directory: Path, sharp: Path, depth: Path, unit: Unit, depth_scale:
     for name, value in metrics.items():
         click.echo(f"{name:<{width}}  {value:8.4f}")
     write_json(directory / "metrics.json", dict(metrics))
+
+
+@cli.command()
+@click.argument("cases", type=existing)
+@click.option("--out", type=existing, required=True, help="CSV to write: a row of scores a case.")
+@click.option(
+    "--work", type=existing, default=WORK, help="Folder that solves are kept in. Default: .work of the clone."
+)
+@click.option("--scheduler", help=f"Address of a Dask scheduler. Default: that in {SCHEDULER}, or none.")
+def study(cases: Path, out: Path, work: Path, scheduler: str | None) -> None:
+    """Solve and score a list of scenes with known depth.
+
+    CASES is a CSV file with a header line. Column frame is required; dataset, factor, camera, preset, generator,
+    iterations and seed may follow. What is solved already is read back; interrupted, the same command goes on.
+    With --scheduler the solves run on a cluster, one a worker (dask worker ADDRESS --nthreads 1), and WORK must lie
+    on a disk that all of them share.
+    """
+    if out.suffix.lower() != ".csv":
+        raise InputError(f"{out}: the rows are written as CSV; choose a name that ends in .csv")
+    rows = run_study(read_plan(cases), work, scheduler)
+    with replacing(out) as temporary:
+        rows.to_csv(temporary, index=False, float_format="%.6g")
+    click.echo(f"{out}: {len(rows)} solves; their reports are in {work / 'solves'}")
 
 
 @cli.command()

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+import math
+from dataclasses import replace
+from typing import ClassVar
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
+from dpcip.coordinate_network import GaussianLayer, SineLayer, coordinates, fourier_features
 from dpcip.errors import InputError
+from dpcip.hash_grid import HashGrid
+from dpcip.settings import Settings
+from dpcip.skip_network import SkipLevel
 
 Size = tuple[int, int]
 
@@ -21,11 +25,12 @@ class Generator(nn.Module):
     those to [1, C + 1, H, W]; a sigmoid follows. Draw all random numbers in __init__: the caller has seeded torch.
     """
 
+    learning_rate: ClassVar[float] = 0.01  # of Adam; DIP's and PIP's
     code: Tensor
     network: nn.Module
     head: nn.Module
 
-    def __init__(self, psi_range: tuple[float, float]) -> None:
+    def __init__(self, psi_range: tuple[float, float], *_: object) -> None:
         super().__init__()
         self.psi_range = psi_range
 
@@ -35,57 +40,6 @@ class Generator(nn.Module):
             output = torch.sigmoid(self.head(features.float())[0])
         psi_min, psi_max = self.psi_range
         return output[:-1], psi_min + (psi_max - psi_min) * output[-1]
-
-
-class ReflectPad(torch.autograd.Function):
-    """Reflection padding of [N, D, H, W] that keeps nothing for the backward pass, and there adds up in float32.
-
-    Autocast would pad in float32 and keep that copy: the same numbers to the bit, for a quarter more memory.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, margin: int) -> Tensor:
-        ctx.shape, ctx.strides, ctx.margins = x.shape, x.stride(), (margin,) * 4
-        return F.pad(x, ctx.margins, mode="reflect")
-
-    @staticmethod
-    def backward(ctx: Any, *grad: Tensor) -> tuple[Tensor, None]:
-        wide = grad[0].float() if grad[0].dtype == torch.bfloat16 else grad[0]
-        like = torch.empty_strided(ctx.shape, ctx.strides, dtype=wide.dtype, device=wide.device)  # never read
-        return torch.ops.aten.reflection_pad2d_backward(wide, like, ctx.margins).to(grad[0].dtype), None
-
-
-class ReflectConv2d(nn.Conv2d):
-    """Convolution with reflection padding."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        margin = self.kernel_size[0] // 2
-        return F.conv2d(ReflectPad.apply(x, margin) if margin else x, self.weight, self.bias, self.stride)
-
-
-def conv_unit(n_in: int, n_out: int, taps: int, stride: int = 1) -> nn.Sequential:
-    """Convolution with reflection padding, batch norm, LeakyReLU(0.2)."""
-    return nn.Sequential(ReflectConv2d(n_in, n_out, taps, stride), nn.BatchNorm2d(n_out), nn.LeakyReLU(0.2))
-
-
-class SkipLevel(nn.Module):
-    """One level of the encoder-decoder: halve, recurse, double, join with a thin skip (DIP's `skip` network)."""
-
-    def __init__(self, n_in: int, n_channels: int, n_skip: int, taps: int, n_levels: int) -> None:
-        super().__init__()
-        self.skip = conv_unit(n_in, n_skip, 1)
-        self.down = nn.Sequential(conv_unit(n_in, n_channels, taps, 2), conv_unit(n_channels, n_channels, taps))
-        self.inner = SkipLevel(n_channels, n_channels, n_skip, taps, n_levels - 1) if n_levels > 1 else nn.Identity()
-        self.norm = nn.BatchNorm2d(n_skip + n_channels)
-        self.up = nn.Sequential(conv_unit(n_skip + n_channels, n_channels, taps), conv_unit(n_channels, n_channels, 1))
-
-    def forward(self, x: Tensor) -> Tensor:
-        skip = self.skip(x)
-        deep = F.interpolate(self.inner(self.down(x)), scale_factor=2, mode="bilinear", align_corners=False)
-        height, width = skip.shape[-2:]
-        top, left = (deep.shape[-2] - height) // 2, (deep.shape[-1] - width) // 2
-        deep = deep[..., top : top + height, left : left + width]  # odd sizes come back one pixel larger
-        return self.up(self.norm(torch.cat([skip, deep], dim=1)))
 
 
 class Dip(Generator):
@@ -101,7 +55,81 @@ class Dip(Generator):
         self.head = nn.Conv2d(128, n_image_channels + 1, 1)
 
 
-GENERATORS: dict[str, Callable[[Size, tuple[float, float], int], Generator]] = {"dip": Dip}
+class Pip(Generator):
+    """The positional image prior: DIP's network with 1x1 convolutions alone, on Fourier features; 344,212 parameters.
+
+    Input: cosine and sine of 8 frequencies from 1 to 256 times row and column (Shabtay et al. 2022; its released code).
+    """
+
+    def __init__(self, size: Size, psi_range: tuple[float, float], n_image_channels: int = 3) -> None:
+        super().__init__(psi_range)
+        self.register_buffer("code", fourier_features(size, n_frequencies=8, highest=256.0), persistent=False)
+        self.network = SkipLevel(n_in=32, n_channels=128, n_skip=16, taps=1, n_levels=5)
+        self.head = nn.Conv2d(128, n_image_channels + 1, 1)
+
+
+class Siren(Generator):
+    """Four sine layers of 256 channels on coordinates in [-1, 1] (Sitzmann et al. 2020); 199,172 parameters.
+
+    The paper states no setting; these and the learning rate are the original's for images.
+    """
+
+    learning_rate = 1e-4
+
+    def __init__(self, size: Size, psi_range: tuple[float, float], n_image_channels: int = 3) -> None:
+        super().__init__(psi_range)
+        self.register_buffer("code", coordinates(size, -1.0), persistent=False)
+        self.network = nn.Sequential(SineLayer(2, 256, first=True), *(SineLayer(256, 256) for _ in range(3)))
+        self.head = nn.Conv2d(256, n_image_channels + 1, 1)
+        bound = math.sqrt(6 / 256) / SineLayer.OMEGA
+        nn.init.uniform_(self.head.weight, -bound, bound)
+
+
+class GaussianMlp(Generator):
+    """Siren's layers with a Gaussian in place of the sine (Ramasinghe and Lucey 2022, reference [34] of the paper)."""
+
+    learning_rate = 1e-3
+
+    def __init__(self, size: Size, psi_range: tuple[float, float], n_image_channels: int = 3) -> None:
+        super().__init__(psi_range)
+        self.register_buffer("code", coordinates(size, -1.0), persistent=False)
+        self.network = nn.Sequential(GaussianLayer(2, 256), *(GaussianLayer(256, 256) for _ in range(3)))
+        self.head = nn.Conv2d(256, n_image_channels + 1, 1)
+
+
+class HashMlp(Generator):
+    """A hash grid read by a small network (Mueller et al. 2022, reference [28] of the paper)."""
+
+    def __init__(self, size: Size, psi_range: tuple[float, float], n_image_channels: int = 3) -> None:
+        super().__init__(psi_range)
+        self.register_buffer("code", coordinates(size), persistent=False)
+        grid = HashGrid()
+        layers = [nn.Conv2d(grid.n_channels, 64, 1), nn.ReLU(), nn.Conv2d(64, 64, 1), nn.ReLU()]
+        self.network = nn.Sequential(grid, *layers)
+        self.head = nn.Conv2d(64, n_image_channels + 1, 1)
+
+
+GENERATORS: dict[str, type[Generator]] = {
+    "dip": Dip,
+    "pip": Pip,
+    "siren": Siren,
+    "gaussian": GaussianMlp,
+    "hashgrid": HashMlp,
+}
+
+
+def with_generator(settings: Settings, name: str) -> Settings:
+    """The recipe with another generator, and the learning rate that its authors give it.
+
+    Raises InputError for a name that is not registered.
+    """
+    return replace(settings, generator=name, learning_rate=_registered(name).learning_rate)
+
+
+def _registered(name: str) -> type[Generator]:
+    if name not in GENERATORS:
+        raise InputError(f"generator '{name}' is unknown; choose from {', '.join(GENERATORS)}")
+    return GENERATORS[name]
 
 
 def make_generator(
@@ -111,8 +139,7 @@ def make_generator(
 
     Raises InputError for a name that is not registered. The caller's random state is left as it was.
     """
-    if name not in GENERATORS:
-        raise InputError(f"generator '{name}' is unknown; choose from {', '.join(GENERATORS)}")
+    kind = _registered(name)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return GENERATORS[name](size, psi_range, n_image_channels)
+        return kind(size, psi_range, n_image_channels)

@@ -10,7 +10,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -31,8 +31,8 @@ from dpcip.solver import Diverged, Stepper, uses_bfloat16
 CHECKPOINT_SECONDS = 20  # at most so much work is lost to a kill
 # The code that a solve's numbers depend on, besides the PSFs, which are hashed themselves.
 SOLVING_MODULES = (
-    *("camera", "deconvolution", "edges", "finish", "generators", "losses", "machine", "optics"),
-    *("runner", "settings", "smoothing", "solver", "spectral", "start", "veto"),
+    *("camera", "coordinate_network", "deconvolution", "edges", "finish", "generators", "hash_grid", "losses"),
+    *("machine", "optics", "runner", "settings", "skip_network", "smoothing", "solver", "spectral", "start", "veto"),
 )
 PROGRESS_FILE = "DPCIP_PROGRESS"  # environment variable: where the progress bar goes instead of standard error
 
@@ -97,13 +97,15 @@ def solve(
     max_seconds: float | None = None,
     checkpoint: Path | None = None,
     progress: bool = True,
+    on_step: Callable[[int], None] | None = None,
 ) -> Solution:
     """All-in-focus image and depth from one capture (paper, section 3).
 
     capture: [C, H, W] in [0, 1]. max_seconds: time budget of this call. checkpoint: file that the state is saved to
     every 20 seconds, on SIGINT and SIGTERM and at the end, and resumed from if it exists; removing it when the result
-    is safe is the caller's part. Raises InputError for unusable input or a checkpoint of another or a longer solve, and
-    KeyboardInterrupt, with the state saved, when it was told to stop.
+    is safe is the caller's part. on_step: told the number of iterations after each of them. Raises InputError for
+    unusable input or a checkpoint of another or a longer solve, and KeyboardInterrupt, with the state saved, when it
+    was told to stop.
     """
     check_capture(capture, bank)
     if progress and not (checkpoint and checkpoint.exists()):
@@ -114,7 +116,7 @@ def solve(
     identity = fingerprint(capture, bank, steps, device)
     earlier = seconds = _resume(stepper, checkpoint, identity) if checkpoint else 0.0
     begin = last_save = time.monotonic()
-    with _progress_stream() as stream, _bar(stepper, progress, stream) as bar, _told_to_stop() as told:
+    with progress_stream() as stream, _bar(stepper, progress, stream) as bar, _told_to_stop() as told:
         while not (reason := _stop_reason(stepper, seconds - earlier, max_seconds)):
             reason = "interrupted" if told else _try_step(stepper)
             seconds = earlier + time.monotonic() - begin
@@ -123,6 +125,8 @@ def solve(
             if stepper.fits_db and np.isfinite(stepper.fits_db[-1]):  # not while the generator is fitted to the start
                 bar.set_postfix_str(f"data fit {stepper.fits_db[-1]:.1f} dB", refresh=False)
             bar.update(stepper.iteration - bar.n)
+            if on_step:
+                on_step(stepper.iteration)
             if checkpoint and time.monotonic() - last_save > CHECKPOINT_SECONDS:
                 _save(stepper, checkpoint, identity, seconds)
                 last_save = time.monotonic()
@@ -190,7 +194,7 @@ def _plan(settings: Settings) -> str:
 
 
 @contextmanager
-def _progress_stream() -> Iterator[TextIO]:
+def progress_stream() -> Iterator[TextIO]:
     """Where the progress bar is written: standard error, or the file that PROGRESS_FILE names."""
     path = os.environ.get(PROGRESS_FILE)
     if not path:
@@ -207,7 +211,7 @@ def _bar(stepper: Stepper, progress: bool, stream: TextIO) -> tqdm:
         desc="solve",
         unit="it",
         file=stream,
-        disable=not progress and not os.environ.get(PROGRESS_FILE),
+        disable=not progress,
         mininterval=0.5,
     )
 

@@ -1,33 +1,122 @@
-"""Solves kept by content: what was solved once is read back, what was interrupted goes on."""
+"""Many solves from one list: nothing is solved twice, in this process or on a Dask cluster."""
 
 from __future__ import annotations
 
 import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-import numpy as np
+import pandas as pd
+from tqdm import tqdm
 
-from dpcip.io import replacing
-from dpcip.psf import PsfBank
-from dpcip.runner import Solution, fingerprint, solve
-from dpcip.settings import Settings
+from dpcip.cases import Case, solve_case
+from dpcip.errors import InputError
+from dpcip.report import write_json
+from dpcip.runner import PROGRESS_FILE, progress_stream
+from dpcip.solves import WORK
 
-ARRAYS = ("sharp", "psi", "depth_m", "psi_std", "coded", "fits_db")
-WORK = Path(__file__).resolve().parent.parent / ".work"  # not in git; survives a kill and DVC's removal of outputs
+SCHEDULER = "DPCIP_SCHEDULER"  # environment variable: address of a Dask scheduler, such as tcp://host:8786
+CONNECT_SECONDS = 20
+RETRIES = 2  # of a solve that failed on the cluster
+
+Row = dict[str, Any]
 
 
-def solve_cached(capture: np.ndarray, bank: PsfBank, settings: Settings, work: Path = WORK) -> Solution:
-    """`solve`, with its result kept under the hash of everything that enters it (capture, optics, settings, code)."""
-    home = work / "solves" / fingerprint(capture, bank, settings)[:20]
-    kept = home / "solution.npz"
-    if kept.is_file():
-        with np.load(kept, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in ARRAYS}
-            return Solution(report=json.loads(str(archive["report"])), **arrays)
-    checkpoint = home / "checkpoint.pt"
-    solution = solve(capture, bank, settings, checkpoint=checkpoint, progress=False)
-    with replacing(kept) as temporary, temporary.open("wb") as file:
-        arrays = {name: getattr(solution, name) for name in ARRAYS}
-        np.savez(file, allow_pickle=False, report=np.array(json.dumps(solution.report)), **arrays)
-    checkpoint.unlink(missing_ok=True)
-    return solution
+def run_study(cases: list[Case], work: Path = WORK, scheduler: str | None = None) -> pd.DataFrame:
+    """Solves what is not solved yet; a row a case, in the list's order (dpcip/cases.py).
+
+    Killed at any point, the same call goes on from there. scheduler: address of a Dask scheduler, or that in the
+    environment variable DPCIP_SCHEDULER; its workers have one thread each (`dask worker --nthreads 1`) and the same
+    `work` folder on a shared disk. Without one everything is solved in this process. Raises InputError for an
+    unusable case before anything is solved, and for a scheduler that does not answer.
+    """
+    lengths = [case.settings().iterations for case in cases]
+    for case in cases:
+        case.place()
+    address = scheduler or os.environ.get(SCHEDULER)
+    with _bar(sum(lengths)) as bar:
+        rows = _on_cluster(cases, work.resolve(), address, bar) if address else _here(cases, work, bar)
+    return pd.DataFrame(rows)
+
+
+def save_reports(rows: pd.DataFrame, folder: Path, work: Path = WORK) -> None:
+    """Writes folder/SOLVE.json for each row: the row, and the solve's report.json (settings, machine, versions).
+
+    Files of other solves in the folder are removed.
+    """
+    for stray in folder.glob("*.json"):
+        if stray.stem not in set(rows["solve"]):
+            stray.unlink()
+    for row in rows.to_dict("records"):
+        report = json.loads((work / "solves" / row["solve"] / "report.json").read_text(encoding="utf-8"))
+        write_json(folder / f"{row['solve']}.json", {"case": row, "report": report})
+
+
+@contextmanager
+def _bar(n_iterations: int) -> Iterator[tqdm]:
+    """One bar for all solves, where somebody looks: on a terminal, or in the pipeline."""
+    unseen = not os.environ.get(PROGRESS_FILE) and not sys.stderr.isatty()
+    with (
+        progress_stream() as stream,
+        tqdm(total=n_iterations, desc="study", unit="it", file=stream, disable=unseen, mininterval=0.5) as bar,
+    ):
+        yield bar
+
+
+def _here(cases: list[Case], work: Path, bar: tqdm) -> list[Row]:
+    rows = []
+    for number, case in enumerate(cases, start=1):
+        bar.set_description(f"study, solve {number} of {len(cases)}")
+        steps = _Steps(bar)
+        rows.append(solve_case(case, work, steps))
+        steps.finish(case.settings().iterations)
+    return rows
+
+
+class _Steps:
+    """Passes a solve's iterations on to the study's bar; those made before this call do not count for its pace."""
+
+    def __init__(self, bar: tqdm) -> None:
+        self.bar = bar
+        self.done = 0
+
+    def __call__(self, iteration: int) -> None:
+        if self.done == 0:
+            self._shorten(iteration - 1)
+            self.done = iteration - 1
+        self.bar.update(iteration - self.done)
+        self.done = iteration
+
+    def finish(self, n_iterations: int) -> None:
+        self._shorten(n_iterations - self.done)
+
+    def _shorten(self, n_iterations: int) -> None:
+        self.bar.total = (self.bar.total or 0) - n_iterations
+        self.bar.refresh()
+
+
+def _on_cluster(cases: list[Case], work: Path, address: str, bar: tqdm) -> list[Row]:
+    """One solve a worker. A worker that dies gives its solve to another, which goes on from the checkpoint."""
+    from distributed import Client, as_completed  # a second to import, and seldom needed
+
+    try:
+        client = Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{address}: no Dask scheduler answers there; start one with 'dask scheduler'") from error
+    with client:
+        wide = [worker for worker, threads in client.nthreads().items() if threads > 1]
+        if wide:
+            raise InputError(f"{wide[0]}: this worker would solve several at a time; start it with --nthreads 1")
+        futures = client.map(solve_case, cases, work=work, pure=False, retries=RETRIES)
+        numbers = {future.key: number for number, future in enumerate(futures)}
+        rows: dict[int, Row] = {}
+        for future in as_completed(futures, loop=client.loop):
+            number = numbers[future.key]
+            rows[number] = future.result()
+            bar.set_description(f"study, {len(rows)} of {len(cases)} solved")
+            bar.update(cases[number].settings().iterations)
+    return [rows[number] for number in range(len(cases))]

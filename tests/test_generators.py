@@ -1,13 +1,17 @@
 """What every generator keeps to, and the DIP's exact size."""
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 
 from dpcip.errors import InputError
-from dpcip.generators import GENERATORS, ReflectPad, make_generator
+from dpcip.generators import GENERATORS, make_generator, with_generator
+from dpcip.hash_grid import HashGrid
+from dpcip.settings import PRESETS
+from dpcip.skip_network import ReflectPad
 
-N_PARAMETERS = {"dip": 2_293_908}  # paper's network, counted in the released code
+N_PARAMETERS = {"dip": 2_293_908, "pip": 344_212, "siren": 199_172}  # the first two as in the released codes
 
 
 @pytest.mark.parametrize("name", GENERATORS)
@@ -80,3 +84,43 @@ def test_reflection_padding_is_autocasts_to_the_bit() -> None:
         y.float().square().sum().backward()
         results.append((y, x.grad))
     assert all(torch.equal(a, b) for a, b in zip(*results, strict=True))
+
+
+def test_pip_input_is_its_released_codes() -> None:
+    code = make_generator("pip", (64, 70), (-4.0, 10.0)).code
+    assert code.shape == (1, 32, 64, 70)
+    last = 256.0  # the highest frequency at the last row and column, coordinate 1
+    for channel, expected in (
+        (14, np.cos(last)),
+        (15, np.cos(last)),
+        (30, np.sin(last)),
+        (31, np.sin(last)),
+        (0, np.cos(1)),
+    ):
+        assert code[0, channel, -1, -1] == pytest.approx(expected, abs=1e-4)
+    assert torch.equal(code[0, :16, 0, 0], torch.ones(16)) and torch.equal(code[0, 16:, 0, 0], torch.zeros(16))
+
+
+@pytest.mark.parametrize("name", ["siren", "gaussian"])
+def test_coordinate_networks_ignore_autocast(name: str) -> None:
+    """Rounded to bfloat16, the argument of a sine of frequency 30 is worthless."""
+    generator = make_generator(name, (64, 64), (-4.0, 10.0))
+    plain = generator()
+    with torch.autocast("cpu", torch.bfloat16):
+        assert all(torch.equal(a, b) for a, b in zip(generator(), plain, strict=True))
+
+
+def test_hash_grid_is_bilinear_between_its_nodes() -> None:
+    grid = HashGrid(n_levels=2, n_features=1, n_rows=100, coarsest=4, finest=16)  # the second level is hashed
+    corner, halfway = torch.zeros(1, 2, 1, 1), torch.full((1, 2, 1, 1), 0.125)
+    assert grid(corner)[0, 0] == grid.table[0, 0]
+    nodes = [0, 1, 5, 6]  # of 5x5
+    assert grid(halfway)[0, 0].item() == pytest.approx(grid.table[0, nodes].mean().item(), rel=1e-5)
+    assert torch.isfinite(grid(torch.ones(1, 2, 1, 1))).all()  # the last node belongs to the grid
+
+
+def test_each_generator_has_its_authors_learning_rate() -> None:
+    rates = {name: with_generator(PRESETS["paper"], name).learning_rate for name in GENERATORS}
+    assert rates["dip"] == rates["pip"] == PRESETS["paper"].learning_rate and rates["siren"] == 1e-4
+    with pytest.raises(InputError, match="choose from"):
+        with_generator(PRESETS["paper"], "gan")

@@ -28,7 +28,7 @@ from dpcip.scenes import Scene, motorcycle
 from dpcip.sensor import Sensor
 from dpcip.settings import PRESETS, Settings, with_iterations
 from dpcip.solver import RAMP_ITERATIONS, Stepper, converged
-from dpcip.study import solve_cached
+from dpcip.solves import solve_cached
 
 CPU = torch.device("cpu")
 QUICK = Settings(iterations=12, l2_iterations=5, channels_last=True)

@@ -1,0 +1,171 @@
+"""One solve of a study: which photograph, which camera, which recipe; carried out, scored and traceable."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dpcip.camera import simulate
+from dpcip.datasets import DATASETS, shots
+from dpcip.errors import InputError
+from dpcip.generators import with_generator
+from dpcip.metrics import confidence_metrics, depth_metrics, image_metrics
+from dpcip.optics import read_optics
+from dpcip.psf import PsfBank, psi_planes
+from dpcip.scenes import Scene
+from dpcip.sensor import Sensor
+from dpcip.settings import PRESETS, Settings, with_iterations
+from dpcip.solves import WORK, home_of, solve_cached
+
+
+@dataclass(frozen=True)
+class Case:
+    """A line of a study's list.
+
+    factor: the frame is shrunk by it. camera: a YAML file of optics, or "published". iterations: 0 is the preset's own.
+    """
+
+    frame: str
+    dataset: str = "rendered"
+    factor: int = 1
+    camera: str = "published"
+    preset: str = "fast"
+    generator: str = "dip"
+    iterations: int = 0
+    seed: int = 0
+
+    def settings(self) -> Settings:
+        """The recipe. Raises InputError for an unknown preset or generator."""
+        if self.preset not in PRESETS:
+            raise InputError(f"preset '{self.preset}' is unknown; choose from {', '.join(PRESETS)}")
+        settings = with_generator(replace(PRESETS[self.preset], seed=self.seed), self.generator)
+        return with_iterations(settings, self.iterations or settings.iterations)
+
+    def place(self) -> str:
+        """The scene that the frame belongs to."""
+        return _shot(self).place
+
+    def scene(self) -> Scene:
+        """The frame, shrunk. Raises InputError if the data set has no such frame."""
+        return _shot(self).read().reduced(self.factor)
+
+
+def _shot(case: Case) -> Any:
+    if case.dataset not in DATASETS:
+        raise InputError(f"there is no data set '{case.dataset}'; choose from {', '.join(DATASETS)}")
+    found = [shot for shot in DATASETS[case.dataset]() if shot.name == case.frame]
+    if not found:
+        raise InputError(f"data set '{case.dataset}' has no frame '{case.frame}'")
+    return found[0]
+
+
+@dataclass(frozen=True)
+class Photograph:
+    """What a case's solver gets, capture and bank, and the scene that it is scored with."""
+
+    scene: Scene
+    capture: np.ndarray
+    bank: PsfBank
+
+    @property
+    def psi_true(self) -> np.ndarray:
+        """True defocus, clipped to the camera's range: [H, W], rad."""
+        return np.clip(self.scene.psi(self.bank.lens), *self.bank.psi_range)
+
+
+def photograph(case: Case) -> Photograph:
+    """The case's frame, photographed by the simulator: PSFs 0.1 rad apart, no noise, 8 bits."""
+    optics = None if case.camera == "published" else read_optics(Path(case.camera))
+    scene, bank = case.scene(), PsfBank.synthesise(optics).integer_planes()
+    fine = PsfBank.synthesise(optics, psi_planes(step=0.1))
+    return Photograph(scene, Sensor().expose(simulate(scene.sharp, scene.psi(bank.lens), fine), 0), bank)
+
+
+def plan(
+    dataset: str,
+    per_place: int,
+    generators: Iterable[str] = ("dip",),
+    seeds: Iterable[int] = (0,),
+    places: int | None = None,
+    **same: Any,
+) -> list[Case]:
+    """`per_place` frames of each of the first `places` scenes (None: all), with each generator and seed.
+
+    same: the other fields of every case. The order puts a scene's cases side by side.
+    """
+    frames = shots(dataset, per_place)
+    kept = list(dict.fromkeys(shot.place for shot in frames))[:places]
+    return [
+        Case(frame=shot.name, dataset=dataset, generator=generator, seed=seed, **same)
+        for shot in frames
+        if shot.place in kept
+        for generator in generators
+        for seed in seeds
+    ]
+
+
+def read_plan(path: Path) -> list[Case]:
+    """Cases from a CSV file whose columns are fields of `Case`; only `frame` must be there.
+
+    Raises InputError for a missing file, an unknown column, or a value of the wrong kind, with its line.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            lines = list(csv.DictReader(file))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path}: cannot be read as CSV; give a list of cases with a header line") from error
+    known = {field.name: field.type for field in fields(Case)}
+    cases = []
+    for number, line in enumerate(lines, start=2):
+        unknown = [str(name) for name in line if name not in known]
+        if unknown or not line.get("frame"):
+            what = f"column '{unknown[0]}' is unknown" if unknown else "frame is missing"
+            raise InputError(f"{path}: line {number}: {what}; the columns are {', '.join(known)}")
+        try:
+            values: dict[str, Any] = {k: int(v) if known[k] == "int" else v for k, v in line.items() if v}
+            cases.append(Case(**values))
+            cases[-1].settings()
+        except (ValueError, TypeError) as error:
+            raise InputError(f"{path}: line {number}: {error}; correct it") from error
+    if not cases:
+        raise InputError(f"{path}: lists no case; give a header line and a line a solve")
+    return cases
+
+
+def solve_case(case: Case, work: Path = WORK, on_step: Callable[[int], None] | None = None) -> dict[str, Any]:
+    """Solves a case, or reads it back, and scores it: its row.
+
+    The row holds the case, its scene, the scores of `dpcip evaluate`, seconds, device, iterations, and `solve`, the
+    name of the folder in `work`/solves where report.json and solution.npz are.
+    """
+    photo = photograph(case)
+    solution = solve_cached(photo.capture, photo.bank, case.settings(), work, on_step)
+    truth, valid, report = photo.psi_true, photo.scene.valid, solution.report
+    scores = {
+        **image_metrics(solution.sharp, photo.scene.sharp),
+        **depth_metrics(solution.psi, truth, photo.bank.lens, photo.bank.psi_range, valid),
+    }
+    scores |= confidence_metrics(solution.psi[valid], solution.psi_std[valid], truth[valid], photo.bank.psi_range)
+    capture = image_metrics(photo.capture, photo.scene.sharp)
+    machine = report["machine"]
+    assert isinstance(machine, dict)
+    return {
+        "place": case.place(),
+        **asdict(case),
+        "width": truth.shape[1],
+        "height": truth.shape[0],
+        **scores,
+        **{f"capture_{name}": value for name, value in capture.items()},
+        "iterations": report["iterations"],
+        "stopped_by": report["stopped_by"],
+        "data_fit_db": report["data_fit_db"],
+        "seconds": report["seconds"],
+        "device": machine["device"],
+        "threads": machine["threads"],
+        "solve": home_of(str(report["fingerprint"]), work).name,
+    }

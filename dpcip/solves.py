@@ -1,0 +1,61 @@
+"""Solves kept by content: what was solved once is read back, what was interrupted goes on."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from dpcip.io import claimed, replacing
+from dpcip.psf import PsfBank
+from dpcip.report import write_json
+from dpcip.runner import PROGRESS_FILE, Solution, fingerprint, solve
+from dpcip.settings import Settings
+
+ARRAYS = ("sharp", "psi", "depth_m", "psi_std", "coded", "fits_db")
+WORK = Path(__file__).resolve().parent.parent / ".work"  # not in git; survives a kill and DVC's removal of outputs
+
+
+def home_of(identity: str, work: Path = WORK) -> Path:
+    """Where the solve of a fingerprint is kept."""
+    return work / "solves" / identity[:20]
+
+
+def kept_solve(home: Path) -> Solution | None:
+    """The solve kept in a folder, if it is there and whole."""
+    try:
+        report = json.loads((home / "report.json").read_text(encoding="utf-8"))
+        with np.load(home / "solution.npz", allow_pickle=False) as archive:
+            return Solution(report=report, **{name: archive[name] for name in ARRAYS})
+    except (OSError, ValueError, KeyError, EOFError):
+        return None
+
+
+def solve_cached(
+    capture: np.ndarray,
+    bank: PsfBank,
+    settings: Settings,
+    work: Path = WORK,
+    on_step: Callable[[int], None] | None = None,
+) -> Solution:
+    """`solve`, with its result kept under the hash of everything that enters it (capture, optics, settings, code).
+
+    Two processes that ask for the same solve: raises InputError in the second one. on_step: see `solve`; without it
+    the solve's own progress bar is shown where the pipeline asks for one.
+    """
+    home = home_of(fingerprint(capture, bank, settings), work)
+    kept = kept_solve(home)
+    if kept:
+        return kept
+    with claimed(home):
+        progress = on_step is None and bool(os.environ.get(PROGRESS_FILE))
+        checkpoint = home / "checkpoint.pt"
+        solution = solve(capture, bank, settings, checkpoint=checkpoint, progress=progress, on_step=on_step)
+        with replacing(home / "solution.npz") as temporary, temporary.open("wb") as file:
+            np.savez(file, allow_pickle=False, **{name: getattr(solution, name) for name in ARRAYS})
+        write_json(home / "report.json", solution.report)
+        checkpoint.unlink(missing_ok=True)
+    return solution

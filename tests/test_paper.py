@@ -1,0 +1,54 @@
+"""Verdicts follow from the numbers."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from dpcip.metrics import depth_as_released
+from dpcip.optics import PSI_RANGE, Lens
+from dpcip.paper import ALSO, AS_RELEASED_CEILING_M, DEPTH, PSNR, SSIM, Metric, comparison, order_verdict, verdict
+
+
+@pytest.mark.parametrize(
+    ("metric", "paper", "ours", "begins"),
+    [
+        (PSNR, 30.0, 30.9, "reproduced"),
+        (PSNR, 30.0, 31.5, "better"),
+        (PSNR, 30.0, 28.5, "not reproduced"),
+        (SSIM, 0.9, 0.92, "reproduced"),
+        (DEPTH, 0.002, 0.0011, "reproduced"),
+        (DEPTH, 0.002, 0.0009, "better"),
+        (DEPTH, 0.002, 0.005, "not reproduced"),
+        (DEPTH, 0.19, 0.01, "not comparable"),
+        (PSNR, None, 30.0, "no value"),
+    ],
+)
+def test_verdict_of_the_papers_own_scenes(metric: Metric, paper: float | None, ours: float, begins: str) -> None:
+    assert verdict(metric, paper, ours, same_scenes=True).startswith(begins)
+
+
+def test_verdict_on_other_scenes_claims_no_reproduction() -> None:
+    for ours in (28.0, 30.0, 32.0):
+        said = verdict(PSNR, 30.0, ours, same_scenes=False)
+        assert "reproduced" not in said and "not comparable one to one" in said
+
+
+def test_line_of_a_table() -> None:
+    rows = pd.DataFrame({"psnr_db": [29.0, 31.0], "solve": ["aaaaaaaaaa1", "bbbbbbbbbb2"], "device": "cpu"})
+    rows = rows.assign(**{name: [1.0, 2.0] for name in ALSO})
+    line = comparison("City", PSNR, 29.73, rows, same_scenes=True)
+    assert line["ours"] == 30 and line["spread"] == pytest.approx(np.sqrt(2))
+    assert line["seconds"] == 1.5 and line["device"] == "cpu"
+    assert line["difference"] == pytest.approx(0.27) and line["solves"] == "aaaaaaaa bbbbbbbb"
+
+
+def test_released_metric_cannot_pass_its_ceiling() -> None:
+    worst = depth_as_released(np.full((4, 4), -4.0), np.full((4, 4), 10.0), Lens(), PSI_RANGE)
+    assert worst == pytest.approx(AS_RELEASED_CEILING_M, abs=5e-4)
+
+
+def test_order() -> None:
+    paper = {"dip": 30.0, "pip": 26.0, "siren": 25.0}
+    assert order_verdict(paper, {"dip": 28, "pip": 25, "siren": 24, "other": 99}, True).startswith("reproduced")
+    assert order_verdict(paper, {"dip": 28, "pip": 24, "siren": 25}, True).startswith("in part")
+    assert order_verdict(paper, {"dip": 23, "pip": 24, "siren": 25}, True).startswith("not reproduced")
