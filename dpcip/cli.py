@@ -32,6 +32,7 @@ from dpcip.study import SCHEDULER, run_study
 ENERGY_BOXES = (31, 23, 19, 15)  # paper, Table 3
 CHECKPOINT = "checkpoint.pt"
 RESULT_FILES = ("all_in_focus.png", "depth.npy", "psi.npy", "psi_std.npy", "preview.png")
+RESUMABLE = ("solve", "study", "bench")
 SIMULATION_STEP = 0.1  # rad between the simulator's layers
 
 log = logging.getLogger("dpcip")
@@ -299,7 +300,7 @@ def main() -> None:
     except InputError as error:
         message, code = str(error), 2
     except click.Abort:
-        resumable = "; the same command goes on from where it was" if sys.argv[1:2] == ["solve"] else ""
+        resumable = "; the same command goes on from where it was" if set(sys.argv[1:2]) & set(RESUMABLE) else ""
         message, code = f"interrupted{resumable}", 130
     except click.ClickException as error:
         context = getattr(error, "ctx", None)

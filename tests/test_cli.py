@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -306,6 +307,16 @@ def test_sixteen_bit_capture_is_not_rounded(files: Path, monkeypatch) -> None:
     eight = read_image(Path("coded.png")) * 255
     assert np.abs(eight - np.round(eight)).mean() > 0.1
     assert read_depth(Path("depth.npy"), "m").shape == (64, 72)
+
+
+def test_study_of_a_list(files: Path, monkeypatch, capsys) -> None:
+    Path("list.csv").write_text("frame,factor,preset,iterations,generator\ntable_14,4,paper,2,pip\n")
+    assert run(monkeypatch, "study", "list.csv", "--out", "rows.csv", "--work", "work") == 0
+    (row,) = csv.DictReader(Path("rows.csv").open())
+    assert row["generator"] == "pip" and float(row["psnr_db"]) > 5
+    assert (Path("work") / "solves" / row["solve"] / "report.json").is_file()
+    assert run(monkeypatch, "study", "list.csv", "--out", "rows.txt") == 2
+    assert "choose a name that ends in .csv" in capsys.readouterr().err
 
 
 def test_bench_without_anything_to_report_on_says_so(files: Path, monkeypatch, capsys) -> None:
