@@ -21,6 +21,10 @@ dataset = "rendered"  # rendered, tauagent or motorcycle
 factor = 4  # the picture is shrunk by this factor
 preset = "fast"
 iterations = 200  # None: the preset's own
+frames = 1  # of each scene, for Table 1
+seeds = 1  # solves of each frame
+study_factor = 4  # the frames of Table 1 are shrunk by this factor
+study_iterations = 100  # of each solve of Table 1; 0: the preset's own
 
 
 from dataclasses import replace
@@ -33,15 +37,18 @@ import seaborn as sns
 import torch
 
 from dpcip.camera import InterpolatedDCM, simulate
+from dpcip.cases import photograph, plan
 from dpcip.datasets import shots
 from dpcip.generators import make_generator
 from dpcip.losses import ssim
 from dpcip.metrics import confidence_metrics, depth_metrics, image_metrics
+from dpcip.paper import DEPTH, TABLE_1, comparison
 from dpcip.psf import PsfBank, psi_planes
 from dpcip.report import save_figure, show_depth, show_image, show_map, write_table
 from dpcip.sensor import Sensor
 from dpcip.settings import PRESETS, with_iterations
-from dpcip.study import solve_cached
+from dpcip.solves import home_of, kept_solve, solve_cached
+from dpcip.study import run_study, save_reports
 
 results = Path(results)
 sns.set_theme(context="notebook", style="ticks")
@@ -224,6 +231,126 @@ plt.show()
 print("the more certain half errs less:", certain["psi_mae_confident_half"] < 0.8 * depth_scores["psi_mae"])
 print("the bars rise from the most to the least certain:", means[4] > 2 * means[0])
 
+
+# ## 2.8 Five scenes: the paper's Table 1
+# 
+# One scene says little. `run_study` takes a list of cases (frame, preset, generator, seed), solves what is not solved yet and
+# returns a row of scores for each; killed in the middle, it goes on where it was. The names under `solves` lead to each solve's
+# settings, machine and scores in `results/solves`.
+
+cases = plan(
+    dataset, frames, seeds=range(seed, seed + seeds), factor=study_factor, preset=preset, iterations=study_iterations
+)
+rows = run_study(cases)
+save_reports(rows, results / "solves" / "02_depth")
+rows[["frame", "seed", "depth_rmse_m", "depth_rmse_in_range_m", "psi_mae", "depth_as_released", "seconds"]].round(4)
+
+
+shown = list({case.place(): case for case in cases}.values())
+found = rows.set_index(["frame", "seed"])
+figure, axes = plt.subplots(len(shown), 4, figsize=(14, 1.95 * len(shown) + 0.4), layout="constrained", squeeze=False)
+for ax, case in zip(axes, shown, strict=True):
+    photo = photograph(case)
+    solved = kept_solve(home_of(found.loc[(case.frame, case.seed), "solve"]))
+    true_m = bank.lens.depth_from_psi(photo.psi_true)
+    range_m = (float(true_m.min()), float(true_m.max()))
+    show_image(ax[0], photo.capture, f"{case.frame}: capture")
+    show_depth(ax[1], true_m, "depth, truth", range_m)
+    show_depth(ax[2], solved.depth_m, "depth, recovered", range_m)
+    show_map(ax[3], np.abs(solved.depth_m - true_m), "error", "|error| (m)", "magma", (0, 0.2))
+save_figure(results / "figures" / "table1_depth.png", figure)
+plt.show()
+
+
+# The paper reports one number for depth: 0.0003 "m" on the scene WuManchu, against 0.1639 of a supervised network. Our scenes
+# are others (TAUAgent cannot be redistributed; who has it sets `dataset: tauagent` in `params.yaml`), so the verdict says
+# where our value lies and claims no reproduction. `ours` is the metric that the released code prints; the columns after the
+# verdict are sound ones, in true metres. Why they differ so much is the next section.
+
+same_scenes = dataset == "tauagent"
+lines = [
+    comparison(place, DEPTH, TABLE_1["DPCIP"] if place == "WuManchu" else None, part, same_scenes)
+    for place, part in rows.groupby("place", sort=False)
+]
+lines.append(comparison("all scenes", DEPTH, None if same_scenes else TABLE_1["DPCIP"], rows, same_scenes))
+table1 = pd.DataFrame(lines).assign(scale=scale)
+width, height = rows["width"].max(), rows["height"].max()
+caption = (
+    f"Table 1, depth of preset {preset} on {len(rows)} photographs ({dataset}, {width}x{height} pixels, "
+    f"{rows['iterations'].max()} iterations), scale: {scale}. paper and ours: the released code's metric. "
+    "depth_rmse_m, depth_rmse_in_range_m: true metres, over all pixels and over those within the camera's range."
+)
+write_table(results / "tables" / "table1_depth", table1, caption)
+table1.drop(columns=["device", "scale", "solves"]).round(4)
+
+
+# NBVAL_CHECK_OUTPUT
+flat_rmse = [
+    depth_metrics(np.full_like(p.psi_true, np.median(p.psi_true)), p.psi_true)["depth_rmse_m"]
+    for p in map(photograph, cases)
+]
+print("scenes:", rows["place"].nunique())
+print(
+    "depth is nearer the truth than a flat map, all scenes together:",
+    rows["depth_rmse_m"].mean() < 0.8 * np.mean(flat_rmse),
+)
+print(
+    "the released metric prints less than a tenth of it:",
+    (rows["depth_as_released"] < 0.1 * rows["depth_rmse_m"]).all(),
+)
+
+
+# ## 2.9 A slip of units, and what the paper's numbers mean
+# 
+# The network's depth output lies in $[0, 1]$; eq. 1 wants $\psi$ between $-4$ and $10$. The released evaluation puts the one into
+# the other. It is an easy slip, and it does no harm to the images; but every depth then lands between 0.818 and 0.900 m:
+
+psi = np.linspace(-4, 10, 281)
+in_metres = bank.lens.depth_from_psi(psi)
+as_released = bank.lens.depth_from_psi((psi + 4) / 14)  # psi scaled to [0, 1], where eq. 1 expects radians
+
+figure, axes = plt.subplots(1, 2, figsize=(11, 3.4), layout="constrained")
+axes[0].plot(psi, in_metres, label="eq. 1")
+axes[0].plot(psi, as_released, label="as released")
+axes[0].set(xlabel="ψ (rad)", ylabel="distance (m)", title="what becomes of ψ")
+axes[0].legend()
+factor_of_psi = np.gradient(in_metres, psi) / np.gradient(as_released, psi)
+axes[1].plot(psi, factor_of_psi)
+axes[1].set(
+    xlabel="ψ (rad)",
+    ylabel="true error / printed error",
+    title="how much too small an error is printed",
+    ylim=(0, None),
+)
+sns.despine()
+save_figure(results / "figures" / "depth_unit.png", figure)
+plt.show()
+
+printed = {"Table 1, DPCIP": 0.0003, "Table 4, DIP": 0.005, "Table 4, PIP": 0.006}
+at = {"ψ = -4 (1.50 m)": 0, "ψ = 0 (0.90 m)": 80, "ψ = 10 (0.45 m)": 280}
+in_true_metres = pd.DataFrame({where: {w: p * factor_of_psi[n] for w, p in printed.items()} for where, n in at.items()})
+in_true_metres.insert(0, "printed", pd.Series(printed))
+in_true_metres.round(4)
+
+
+# NBVAL_CHECK_OUTPUT
+print(
+    "too small by a factor of", round(factor_of_psi[0]), "at the far end,", round(factor_of_psi[-1]), "at the near end"
+)
+print(
+    "largest error that can be printed:",
+    round(np.ptp(as_released), 3),
+    "m; true range:",
+    round(np.ptp(in_metres), 2),
+    "m",
+)
+print("values above it in the paper's tables:", 0.1639 > np.ptp(as_released), 0.19 > np.ptp(as_released))
+
+
+# So the paper's 0.0003 "m" stands for about 1.2 cm if the errors were at the far plane, and for about 1 mm at the near one (the truth
+# lies between, by where the errors were): a good depth map still, forty times less astonishing. Its 0.1639 (supervised network) and 0.19 (SIREN) are larger
+# than this metric can print, so those rows were computed in another unit than DPCIP's, and the ratio between them
+# cannot be read off the table.
 
 # **What to take away.** One photograph, no training data, and both the sharp image and a metric depth map come out. The data
 # fit alone does not say how good they are: it is far higher than the image's own PSNR, since different drawings explain the
