@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+import pandas as pd
 
-from dpcip.camera import simulate
 from dpcip.datasets import DATASETS, shots
 from dpcip.errors import InputError
 from dpcip.generators import with_generator
 from dpcip.metrics import confidence_metrics, depth_metrics, image_metrics
 from dpcip.optics import read_optics
-from dpcip.psf import PsfBank, psi_planes
+from dpcip.photographs import Photograph, photograph_scene
+from dpcip.runner import Solution
 from dpcip.scenes import Scene
-from dpcip.sensor import Sensor
 from dpcip.settings import PRESETS, Settings, with_iterations
-from dpcip.solves import WORK, home_of, solve_cached
+from dpcip.solves import WORK, home_of, kept_solve, solve_cached
 
 
 @dataclass(frozen=True)
@@ -64,26 +64,18 @@ def _shot(case: Case) -> Any:
     return found[0]
 
 
-@dataclass(frozen=True)
-class Photograph:
-    """What a case's solver gets, capture and bank, and the scene that it is scored with."""
-
-    scene: Scene
-    capture: np.ndarray
-    bank: PsfBank
-
-    @property
-    def psi_true(self) -> np.ndarray:
-        """True defocus, clipped to the camera's range: [H, W], rad."""
-        return np.clip(self.scene.psi(self.bank.lens), *self.bank.psi_range)
-
-
 def photograph(case: Case) -> Photograph:
-    """The case's frame, photographed by the simulator: PSFs 0.1 rad apart, no noise, 8 bits."""
-    optics = None if case.camera == "published" else read_optics(Path(case.camera))
-    scene, bank = case.scene(), PsfBank.synthesise(optics).integer_planes()
-    fine = PsfBank.synthesise(optics, psi_planes(step=0.1))
-    return Photograph(scene, Sensor().expose(simulate(scene.sharp, scene.psi(bank.lens), fine), 0), bank)
+    """The case's frame, photographed by the simulator: PSFs 0.1 rad apart, no noise, 8 bits. Do not change its arrays.
+
+    Cases that differ in their recipe alone share one photograph; the last few are kept in memory.
+    """
+    return _photograph(case.dataset, case.frame, case.factor, case.camera)
+
+
+@lru_cache(maxsize=8)
+def _photograph(dataset: str, frame: str, factor: int, camera: str) -> Photograph:
+    optics = None if camera == "published" else read_optics(Path(camera))
+    return photograph_scene(Case(frame, dataset, factor, camera).scene(), optics)
 
 
 def plan(
@@ -135,6 +127,15 @@ def read_plan(path: Path) -> list[Case]:
     if not cases:
         raise InputError(f"{path}: lists no case; give a header line and a line a solve")
     return cases
+
+
+def solution_of(row: Mapping[str, Any] | pd.Series, work: Path = WORK) -> Solution:
+    """The solve behind a row of a study. Raises InputError if it is no longer kept."""
+    home = home_of(row["solve"], work)
+    found = kept_solve(home)
+    if found is None:
+        raise InputError(f"{home}: the solve is not there or damaged; run the study again")
+    return found
 
 
 def solve_case(case: Case, work: Path = WORK, on_step: Callable[[int], None] | None = None) -> dict[str, Any]:

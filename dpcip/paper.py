@@ -10,6 +10,13 @@ import pandas as pd
 
 # arXiv 2404.03906v1. Depth is the metric of the released code (dpcip/metrics.py: depth_as_released).
 TABLE_1 = {"mono depth network [4]": 0.1639, "DPCIP": 0.0003}  # "RMSE [m]", scene WuManchu
+TABLE_2_RIVAL = {  # PSNR (dB), SSIM of the supervised network [7]
+    "City": (24.01, 0.65),
+    "Headbutt": (28.54, 0.92),
+    "Sitting": (26.12, 0.81),
+    "WallSlam": (26.94, 0.87),
+    "WuManchu": (23.67, 0.71),
+}
 TABLE_2 = {  # PSNR (dB), SSIM of DPCIP
     "City": (29.73, 0.91),
     "Headbutt": (31.28, 0.94),
@@ -23,7 +30,7 @@ TABLE_4 = {  # depth, PSNR (dB), SSIM; 15 images of 3 scenes
     "siren": (0.19, 25.85, 0.81),
 }
 AS_RELEASED_CEILING_M = 0.082  # no estimate can print more: every depth lands between 0.818 and 0.900
-OTHER_SCENES = "not comparable one to one: our scenes are not TAUAgent's"
+OTHER_SCENES = "not comparable (other scenes)"  # ours are not TAUAgent's
 
 
 @dataclass(frozen=True)
@@ -45,7 +52,7 @@ DEPTH = Metric("depth (as released, 'm')", "depth_as_released", larger_is_better
 def verdict(metric: Metric, paper: float | None, ours: float, same_scenes: bool) -> str:
     """In words, how our value stands to the paper's.
 
-    Within the tolerance: reproduced; beyond it better or worse than the paper. On other scenes than the paper's that
+    Within the tolerance: reproduced; beyond it better or worse than the paper. On other scenes than the paper's it
     says where the value lies, no more. A depth above what the released metric can print has no counterpart.
     """
     if paper is None:
@@ -53,10 +60,11 @@ def verdict(metric: Metric, paper: float | None, ours: float, same_scenes: bool)
     if metric is DEPTH and paper > AS_RELEASED_CEILING_M:
         return f"not comparable: the released metric cannot print more than {AS_RELEASED_CEILING_M}"
     if _within(metric, paper, ours):
-        return "reproduced" if same_scenes else f"same size; {OTHER_SCENES}"
+        return "reproduced" if same_scenes else f"{OTHER_SCENES}: same size"
     better = (ours > paper) == metric.larger_is_better
-    found = "better than the paper" if better else "not reproduced: worse than the paper"
-    return found if same_scenes else f"{'better' if better else 'worse'} than the paper's; {OTHER_SCENES}"
+    if same_scenes:
+        return "better than the paper" if better else "not reproduced: worse than the paper"
+    return f"{OTHER_SCENES}: {'better' if better else 'worse'}"
 
 
 def _within(metric: Metric, paper: float, ours: float) -> bool:
@@ -65,11 +73,17 @@ def _within(metric: Metric, paper: float, ours: float) -> bool:
     return abs(ours - paper) <= metric.tolerance
 
 
-# What stands beside every comparison: sound depth errors over all pixels and in range, sound SSIM, cost.
-ALSO = ("depth_rmse_m", "depth_rmse_in_range_m", "psi_mae", "ssim", "seconds")
+# What stands beside every comparison: sound depth errors over all pixels and in range, SSIM, what the released code
+# would print for both, cost.
+ALSO = (
+    *("depth_rmse_m", "depth_rmse_in_range_m", "psi_mae", "depth_as_released", "ssim", "ssim_as_released"),
+    "seconds",
+)
 
 
-def comparison(what: str, metric: Metric, paper: float | None, rows: pd.DataFrame, same_scenes: bool) -> dict[str, Any]:
+def comparison(
+    what: str, method: str, metric: Metric, paper: float | None, rows: pd.DataFrame, same_scenes: bool
+) -> dict[str, Any]:
     """A line of a table: the paper's value, ours over the study's `rows` (mean, spread), difference and verdict.
 
     spread: standard deviation over frames and seeds, NaN of a single solve. Then means of the sound metrics and the
@@ -79,6 +93,7 @@ def comparison(what: str, metric: Metric, paper: float | None, rows: pd.DataFram
     ours = float(values.mean())
     return {
         "what": what,
+        "method": method,
         "metric": metric.name,
         "paper": paper,
         "ours": ours,
@@ -104,3 +119,11 @@ def order_verdict(paper: dict[str, float], ours: dict[str, float], larger_is_bet
     if order(paper)[0] == order(ours)[0]:
         return f"in part: {order(ours)[0]} is best, then {', '.join(order(ours)[1:])}"
     return f"not reproduced: {', '.join(order(ours))} instead of {', '.join(order(paper))}"
+
+
+def beats_verdict(ours: pd.Series, rival: pd.Series, larger_is_better: bool) -> str:
+    """Whether ours is better than a rival's, photograph by photograph; both have the photographs as index."""
+    both = pd.DataFrame({"ours": ours, "rival": rival}).dropna()
+    won = int(((both["ours"] > both["rival"]) == larger_is_better).sum())
+    said = "reproduced" if won == len(both) else "in part" if 2 * won > len(both) else "not reproduced"
+    return f"{said}: better on {won} of {len(both)} photographs"

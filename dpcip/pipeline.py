@@ -1,4 +1,4 @@
-"""The pipeline's steps, called by DVC: run a notebook with its parameters, extract a notebook's source."""
+"""The pipeline's steps, called by DVC: run a notebook with its parameters, extract its source, train a rival."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ import papermill
 import yaml
 from nbconvert import PythonExporter
 
+from dpcip.baselines.train import run as run_training
+from dpcip.baselines.training import NETWORKS
 from dpcip.errors import InputError
 from dpcip.io import replacing
 from dpcip.runner import PROGRESS_FILE
@@ -123,12 +125,19 @@ def _report_progress(path: Path, finished: threading.Event) -> None:
         print(file=sys.stderr)
 
 
+def train(name: str) -> None:
+    """Trains a rival (depth_fcn, edof_net) at the scale of params.yaml; results/baselines/NAME gets the weights."""
+    if name not in NETWORKS:
+        raise InputError(f"there is no network '{name}'; choose from {', '.join(NETWORKS)}")
+    run_training(name, read_params(), RESULTS / "baselines" / name, TOP / ".work" / "training")
+
+
 def main() -> None:
-    """`python -m dpcip.pipeline run|extract NAME`."""
+    """`python -m dpcip.pipeline run|extract NOTEBOOK` or `train NETWORK`."""
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
-    actions = {"run": run, "extract": extract}
+    actions = {"run": run, "extract": extract, "train": train}
     if len(sys.argv) != 3 or sys.argv[1] not in actions:
-        sys.exit("usage: python -m dpcip.pipeline run|extract NOTEBOOK")
+        sys.exit("usage: python -m dpcip.pipeline run|extract NOTEBOOK, or train NETWORK")
     try:
         actions[sys.argv[1]](sys.argv[2])
     except InputError as error:

@@ -6,7 +6,18 @@ import pytest
 
 from dpcip.metrics import depth_as_released
 from dpcip.optics import PSI_RANGE, Lens
-from dpcip.paper import ALSO, AS_RELEASED_CEILING_M, DEPTH, PSNR, SSIM, Metric, comparison, order_verdict, verdict
+from dpcip.paper import (
+    ALSO,
+    AS_RELEASED_CEILING_M,
+    DEPTH,
+    PSNR,
+    SSIM,
+    Metric,
+    beats_verdict,
+    comparison,
+    order_verdict,
+    verdict,
+)
 
 
 @pytest.mark.parametrize(
@@ -30,13 +41,13 @@ def test_verdict_of_the_papers_own_scenes(metric: Metric, paper: float | None, o
 def test_verdict_on_other_scenes_claims_no_reproduction() -> None:
     for ours in (28.0, 30.0, 32.0):
         said = verdict(PSNR, 30.0, ours, same_scenes=False)
-        assert "reproduced" not in said and "not comparable one to one" in said
+        assert "reproduced" not in said and said.startswith("not comparable (other scenes)")
 
 
 def test_line_of_a_table() -> None:
     rows = pd.DataFrame({"psnr_db": [29.0, 31.0], "solve": ["aaaaaaaaaa1", "bbbbbbbbbb2"], "device": "cpu"})
     rows = rows.assign(**{name: [1.0, 2.0] for name in ALSO})
-    line = comparison("City", PSNR, 29.73, rows, same_scenes=True)
+    line = comparison("City", "DPCIP", PSNR, 29.73, rows, same_scenes=True)
     assert line["ours"] == 30 and line["spread"] == pytest.approx(np.sqrt(2))
     assert line["seconds"] == 1.5 and line["device"] == "cpu"
     assert line["difference"] == pytest.approx(0.27) and line["solves"] == "aaaaaaaa bbbbbbbb"
@@ -52,3 +63,11 @@ def test_order() -> None:
     assert order_verdict(paper, {"dip": 28, "pip": 25, "siren": 24, "other": 99}, True).startswith("reproduced")
     assert order_verdict(paper, {"dip": 28, "pip": 24, "siren": 25}, True).startswith("in part")
     assert order_verdict(paper, {"dip": 23, "pip": 24, "siren": 25}, True).startswith("not reproduced")
+
+
+def test_who_beats_whom() -> None:
+    ours = pd.Series([30.0, 28.0, 25.0], index=["a", "b", "c"])
+    assert beats_verdict(ours, ours - 1, True) == "reproduced: better on 3 of 3 photographs"
+    assert beats_verdict(ours, pd.Series({"c": 20.0, "b": 29.0, "a": 20.0}), True).startswith("in part: better on 2")
+    assert beats_verdict(ours, ours - 1, False).startswith("not reproduced: better on 0")
+    assert beats_verdict(ours, pd.Series({"a": 29.0}), True).endswith("1 of 1 photographs")

@@ -1,0 +1,41 @@
+"""What the supervised rivals have in common: a loss to be trained with, an error to be judged by."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A coded photograph and what it is of: float32 [3, H, W] in [0, 1] (both), and psi [H, W] (rad), in range."""
+
+    capture: np.ndarray
+    sharp: np.ndarray
+    psi: np.ndarray
+
+
+class Rival(nn.Module):
+    """Base of the supervised networks: forward([N, 3, H, W] in [0, 1]) is its output for each pixel."""
+
+    error_name: ClassVar[str]  # what `error` measures, with its unit
+
+    def loss(self, capture: Tensor, sharp: Tensor, psi: Tensor, progress: float) -> Tensor:
+        """Training loss of a batch. progress: how much of the training is done, 0 to 1."""
+        raise NotImplementedError
+
+    def estimate(self, capture: np.ndarray) -> np.ndarray:
+        """What the network makes of a photograph [3, H, W] in [0, 1]: psi [H, W] (rad) or a sharp image [3, H, W]."""
+        raise NotImplementedError
+
+    def error(self, sample: Sample) -> float:
+        """How wrong the estimate is; the smaller the better."""
+        raise NotImplementedError
+
+    def in_batch(self, capture: np.ndarray) -> Tensor:
+        """A photograph as a batch of one, on the network's device."""
+        return torch.as_tensor(capture, dtype=torch.float32, device=next(self.parameters()).device)[None]
