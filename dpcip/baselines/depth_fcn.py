@@ -50,13 +50,13 @@ class DepthFcn(Rival):
             features.append(x)
         enlarged = zip(self.enlarge, self.score, reversed(features), strict=False)  # the last three
         scores = torch.stack([enlarge(score(x)) for enlarge, score, x in enlarged]).sum(dim=0)
-        return scores[..., :height, :width]
+        return scores[..., :height, :width].float()  # bfloat16 would round psi to 0.03 rad
 
     @staticmethod
     def expected_psi(scores: Tensor) -> Tensor:
         """[N, 16, H, W] -> psi [N, H, W], rad."""
-        classes = torch.arange(N_CLASSES, device=scores.device, dtype=scores.dtype)
-        return torch.einsum("nkhw,k->nhw", scores.softmax(dim=1), classes) + FIRST_PSI
+        classes = torch.arange(N_CLASSES, device=scores.device, dtype=torch.float32)
+        return (scores.softmax(dim=1) * classes[:, None, None]).sum(dim=1) + FIRST_PSI
 
     def loss(self, capture: Tensor, sharp: Tensor, psi: Tensor, progress: float) -> Tensor:
         """First cross-entropy of the classes, then squared error of psi (paper's port of [4])."""

@@ -20,7 +20,7 @@ from dpcip.baselines.depth_fcn import DepthFcn
 from dpcip.baselines.edof_net import EdofNet
 from dpcip.baselines.rival import Rival, Sample
 from dpcip.io import replacing
-from dpcip.machine import describe, pick_device
+from dpcip.machine import describe, has_fast_bfloat16, pick_device
 
 NETWORKS: dict[str, type[Rival]] = {"depth_fcn": DepthFcn, "edof_net": EdofNet}
 NOISE = 3 / 255  # standard deviation of what is added to the photographs while training (port of [4])
@@ -87,8 +87,9 @@ def mean_error(network: Rival, samples: list[Sample]) -> float:
 
 
 def identity(recipe: Recipe, samples: list[Sample]) -> str:
-    """Hash of what a training depends on: recipe, samples, code, torch, threads."""
-    digest = hashlib.sha256(json.dumps([asdict(recipe), torch.__version__, torch.get_num_threads()]).encode())
+    """Hash of what a training depends on: recipe, samples, code, torch, threads, arithmetic."""
+    ground = [torch.__version__, torch.get_num_threads(), has_fast_bfloat16(pick_device())]
+    digest = hashlib.sha256(json.dumps([asdict(recipe), *ground]).encode())
     for name in CODE:
         digest.update(Path(__file__).with_name(f"{name}.py").read_bytes())
     for sample in samples:
@@ -144,7 +145,8 @@ def _step(network: Rival, adam: torch.optim.Adam, samples: list[Sample], recipe:
     device = next(network.parameters()).device
     capture, sharp, psi = (part.to(device) for part in draw_batch(samples, recipe, step))
     network.train()
-    loss = network.loss(capture, sharp, psi, progress)
+    with torch.autocast(device.type, torch.bfloat16, enabled=has_fast_bfloat16(device)):
+        loss = network.loss(capture, sharp, psi, progress)
     adam.zero_grad(set_to_none=True)
     loss.backward()
     adam.step()
