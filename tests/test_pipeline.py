@@ -87,7 +87,7 @@ def imported_modules(source: str) -> set[str]:
         for inner in ast.walk(node)
     }
     imports = [n for n in ast.walk(tree) if isinstance(n, ast.ImportFrom) and n not in skipped and n.module]
-    return {n.module.split(".")[1] for n in imports if n.module and n.module.startswith("dpcip.")}
+    return {n.module.removeprefix("dpcip.").replace(".", "/") for n in imports if n.module.startswith("dpcip.")}
 
 
 @pytest.mark.parametrize("name", NOTEBOOKS)
