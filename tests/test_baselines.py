@@ -168,8 +168,9 @@ def test_stage_writes_weights_and_cards(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(Frames, "samples", lambda self, place: list(composed(1, 9, 2)))
     run("edof_net", params, tmp_path / "out", tmp_path / "work")
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == [
-        *("composed.json", "composed.safetensors", "textures.json", "textures.safetensors")
+        *("README.md", "composed.json", "composed.safetensors", "textures.json", "textures.safetensors")
     ]
+    assert "| textures" in (tmp_path / "out" / "README.md").read_text()
     card = read_card(tmp_path / "out" / "composed")
     assert card["left_out"] is None and card["samples"] == 2 and len(card["curve"]) == 2
     assert card["test"]["motorcycle"]["blind_error"] > 0 and card["machine"]["torch"] == torch.__version__

@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from dpcip import pipeline
+from dpcip.baselines.training import NETWORKS
 from dpcip.errors import InputError
 
 TOP = pipeline.TOP
@@ -90,16 +91,28 @@ def imported_modules(source: str) -> set[str]:
     return {n.module.removeprefix("dpcip.").replace(".", "/") for n in imports if n.module.startswith("dpcip.")}
 
 
-@pytest.mark.parametrize("name", NOTEBOOKS)
-def test_stage_depends_on_just_the_modules_it_uses(name: str) -> None:
-    """So that a change in a module re-runs the stages that use it and no others."""
-    notebook = nbformat.read(pipeline.NOTEBOOKS / f"{name}.ipynb", as_version=4)
-    open_ends = imported_modules("\n".join(c.source for c in notebook.cells if c.cell_type == "code"))
+def all_modules(open_ends: set[str]) -> set[str]:
+    """The modules and all that they import in turn."""
     used: set[str] = set()
     while open_ends:
         module = open_ends.pop()
         used.add(module)
         open_ends |= imported_modules((TOP / "dpcip" / f"{module}.py").read_text()) - used
+    return used
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_training_depends_on_just_the_modules_it_uses(name: str) -> None:
+    modules = [f"dpcip/{module}.py" for module in all_modules({"baselines/train"})]
+    assert sorted(STAGES[name]["deps"]) == sorted(["data/rendered/laptop", *modules])
+    assert STAGES[name]["params"] == [*pipeline.SHARED_PARAMETERS, "baselines"]
+
+
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_stage_depends_on_just_the_modules_it_uses(name: str) -> None:
+    """So that a change in a module re-runs the stages that use it and no others."""
+    notebook = nbformat.read(pipeline.NOTEBOOKS / f"{name}.ipynb", as_version=4)
+    used = all_modules(imported_modules("\n".join(c.source for c in notebook.cells if c.cell_type == "code")))
     modules = [f"dpcip/{module}.py" for module in used]
     frames = ["data/rendered/laptop"] if "datasets" in used else []
     code = "\n".join(c.source for c in notebook.cells if c.cell_type == "code")

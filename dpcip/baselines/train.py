@@ -8,14 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from tqdm import tqdm
 
 from dpcip.baselines.depth_fcn import DepthFcn
 from dpcip.baselines.rival import Rival, Sample
-from dpcip.baselines.training import Recipe, Trained, mean_error, train
+from dpcip.baselines.training import NETWORKS, Recipe, Trained, mean_error, train
 from dpcip.baselines.training_data import composed, frame
 from dpcip.baselines.weights import write_weights
 from dpcip.datasets import DATASETS, Shot
+from dpcip.io import replacing
 
 FACTORS = (1, 2)  # frames are learned from at full and half size: the tables use both
 FEW_COMPOSED = 8  # pictures to validate on
@@ -132,7 +134,7 @@ def run(network: str, params: dict[str, Any], out: Path, work: Path) -> None:
     """
     values = params["baselines"][params["scale"]]
     recipe = Recipe(network, **values[network], seed=params["seed"])
-    pictures = Frames(params["dataset"])
+    pictures, cards = Frames(params["dataset"]), dict[str, dict[str, Any]]()
     n_plans = len(pictures.shots) + 1 if network == "depth_fcn" else 2
     with tqdm(total=n_plans * recipe.steps, desc=network, unit="step", mininterval=5) as bar:
         for number, plan in enumerate(plans(network, pictures, params["seed"], values["composed"])):
@@ -142,4 +144,37 @@ def run(network: str, params: dict[str, Any], out: Path, work: Path) -> None:
                 bar.update(before + step - bar.n)
 
             done = train(recipe, plan.samples, plan.validation, work, show)
-            write_weights(out / plan.name, done.network, card(plan, recipe, done, pictures))
+            cards[plan.name] = card(plan, recipe, done, pictures)
+            write_weights(out / plan.name, done.network, cards[plan.name])
+    write_readme(out / "README.md", cards)
+
+
+def write_readme(path: Path, cards: dict[str, dict[str, Any]]) -> None:
+    """The cards of a folder at a glance, for people."""
+    kinds = ("error", "blind_error")
+    rows = [
+        {
+            "weights": name,
+            "learned from": c["data"],
+            "photographs": c["samples"],
+            "best step": f"{c['best_step']} of {c['steps']}",
+            "training": c["train"],
+            "validation": c["validation"],
+            **{kind: np.mean([scores[kind] for scores in c["test"].values()]) for kind in kinds},
+            "seconds": c["seconds"],
+        }
+        for name, c in cards.items()
+    ]
+    table = pd.DataFrame(rows).rename(columns={"error": "unseen scenes", "blind_error": "unseen, without looking"})
+    first = next(iter(cards.values()))
+    about = (NETWORKS[first["network"]].__doc__ or "").split("\n")[0]
+    text = (
+        f"# {first['network']}\n\n{about}\n\n"
+        "Weights in float16 (safetensors); NAME.json beside them holds the whole card: recipe, curve, scores, machine. "
+        f"Adam {first['learning_rate']:g} falling as a cosine, batches of {first['batch']} patches of "
+        f"{first['crop_px']} pixels, seed {first['seed']}. Errors: {first['error']}. Without looking: the median of "
+        "the training samples' psi everywhere, or the photograph as it is.\n\n"
+        f"{table.to_markdown(index=False, floatfmt='.4g')}\n"
+    )
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
