@@ -126,6 +126,7 @@ for ax, key, title in zip(axes, ("psnr_db", "depth_rmse_m"), ("PSNR (dB)", "dept
     sns.barplot(rows, x="generator", y=key, hue="preset", ax=ax, errorbar=None)
     ax.set(xlabel="", ylabel=title)
 axes[0].set_ylim(bottom=max(rows["psnr_db"].min() - 2, 0))
+axes[0].get_legend().remove()  # the other panel has it
 sns.despine()
 save_figure(results / "figures" / "table4_bars.png", figure)
 plt.show()
