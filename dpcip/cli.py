@@ -20,6 +20,7 @@ from dpcip.errors import InputError
 from dpcip.generators import GENERATORS, with_generator
 from dpcip.io import MILLIMETRE, Unit, claimed, psi_of_map, read_depth, read_image, replacing, write_image
 from dpcip.metrics import confidence_metrics, depth_metrics, image_metrics
+from dpcip.noise import estimate_noise
 from dpcip.optics import Lens, read_optics
 from dpcip.psf import PsfBank, psi_planes
 from dpcip.report import energy_table, psf_sheet, save_figure, write_json, write_solution
@@ -145,6 +146,18 @@ def simulate(
 @click.option(
     "--max-seconds", type=click.FloatRange(0, min_open=True), help="Stop after so long; the same command goes on."
 )
+@click.option(
+    "--noise",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    help="Standard deviation of the noise, full scale 1. Default: estimated from the photograph.",
+)
+@click.option(
+    "--psi-tv",
+    type=click.FloatRange(0),
+    default=0.0,
+    show_default=True,
+    help="Weight of the depth's total variation: smooths what noise leaves open.",
+)
 @click.option("--seed", type=SEED, default=0, show_default=True, help="Seed of the generator.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or mps.")
 @click.option("--threads", type=click.IntRange(1, 1024), help="CPU threads. Default: all cores.")
@@ -157,6 +170,8 @@ def solve_command(
     generator: str,
     iterations: int | None,
     max_seconds: float | None,
+    noise: float | None,
+    psi_tv: float,
     seed: int,
     device: str,
     threads: int | None,
@@ -173,6 +188,7 @@ def solve_command(
     settings = with_generator(dataclasses.replace(PRESETS[preset], seed=seed), generator)
     settings = with_iterations(settings, iterations or settings.iterations)
     check_capture(capture, bank, str(coded))
+    settings = dataclasses.replace(settings, noise=noise or estimate_noise(capture), psi_tv=psi_tv)
     if threads:
         torch.set_num_threads(threads)
     with claimed(out):

@@ -42,6 +42,10 @@ class Lens:
         """Defocus psi (rad at the reference wavelength) of a point at `depth_m` (m, > 0); nearer is larger (eq. 1)."""
         return (1.0 / depth_m - 1.0 / self.focus_m) / self.dioptres_per_psi
 
+    def psi_from_dioptres(self, inverse_depth: Array) -> Array:
+        """Defocus psi (rad) of a point at 1 / `inverse_depth` metres; 0 dioptres is infinitely far (eq. 1)."""
+        return (inverse_depth - 1.0 / self.focus_m) / self.dioptres_per_psi
+
     def depth_from_psi(self, psi: Array) -> Array:
         """Depth (m) of a point with defocus `psi` (rad), the inverse of eq. 1.
 
