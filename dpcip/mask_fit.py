@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import OptimizeResult, least_squares
 
-from dpcip.calibration import Level, RadialBasis
 from dpcip.errors import InputError
 from dpcip.optics import Optics, RingMask
+from dpcip.profiles import Level, RadialBasis
 from dpcip.rings import ring_amplitudes
 
 N_SHAPES = 100  # sets of edges, scale and defocus offset that the search tries
@@ -51,27 +51,37 @@ class _Shape:
 
 
 class _Model:
-    """The physical model as a function of a vector: inner edges, phases of all rings but the first, airy_px, offset."""
+    """The physical model as a function of a vector: inner edges, phases but the first, airy_px, psi offset or not."""
 
-    def __init__(self, levels: list[Level], basis: RadialBasis, optics: Optics, n_rings: int) -> None:
+    def __init__(self, levels: list[Level], basis: RadialBasis, optics: Optics, n_rings: int, fit_focus: bool) -> None:
         self.levels, self.basis, self.optics = levels, basis, optics
         self.psi = np.array([level.psi for level in levels])
         self.n_inner = n_rings - 1
+        self.fit_focus = fit_focus
         # Residuals in units of the noise, that of the measured profile: their squares add up over channels and levels.
         self.noise = [np.maximum(level.rmse, MODEL_ERROR) for level in levels]
 
     def names(self) -> list[str]:
         rings = range(1, self.n_inner + 1)
-        return [*(f"edge_{k}" for k in rings), *(f"phase_{k}_rad" for k in rings), "airy_px", "psi_offset_rad"]
+        names = [*(f"edge_{k}" for k in rings), *(f"phase_{k}_rad" for k in rings), "airy_px"]
+        return [*names, "psi_offset_rad"] if self.fit_focus else names
 
     def split(self, vector: np.ndarray) -> tuple[_Shape, np.ndarray]:
         """Shape, and phases [n_rings] with the first 0: a phase common to all rings leaves no trace."""
         inner, phases = vector[: self.n_inner], vector[self.n_inner : 2 * self.n_inner]
         edges = (0.0, *(float(edge) for edge in inner), 1.0)
-        return _Shape(edges, float(vector[-2]), float(vector[-1])), np.append(0.0, phases)
+        psi_offset = float(vector[2 * self.n_inner + 1]) if self.fit_focus else 0.0
+        return _Shape(edges, float(vector[2 * self.n_inner]), psi_offset), np.append(0.0, phases)
 
     def vector(self, shape: _Shape, phases: np.ndarray) -> np.ndarray:
-        return np.concatenate([shape.edges[1:-1], phases[1:], [shape.airy_px, shape.psi_offset]])
+        last = [shape.airy_px, shape.psi_offset] if self.fit_focus else [shape.airy_px]
+        return np.concatenate([shape.edges[1:-1], phases[1:], last])
+
+    def steps(self) -> np.ndarray:
+        """How far a parameter may reasonably go at once."""
+        rings = np.ones(self.n_inner)
+        last = [0.03 * self.optics.airy_px, 0.2] if self.fit_focus else [0.03 * self.optics.airy_px]
+        return np.concatenate([0.05 * rings, 0.5 * rings, last])
 
     def amplitudes(self, shape: _Shape) -> list[np.ndarray]:
         """For each channel: complex [n_rings, levels, n_radii]."""
@@ -128,7 +138,7 @@ class _Model:
         return _Shape(
             (0.0, *(float(edge) for edge in inner), 1.0),
             self.optics.airy_px * scale,
-            float(rng.uniform(-PSI_REACH, PSI_REACH)),
+            float(rng.uniform(-PSI_REACH, PSI_REACH)) if self.fit_focus else 0.0,
         )
 
     def _costs(self, shape: _Shape, phases: np.ndarray) -> np.ndarray:
@@ -153,22 +163,25 @@ class _Model:
         return cost
 
 
-def fit_mask(levels: list[Level], basis: RadialBasis, optics: Optics, n_rings: int, seed: int = 0) -> MaskFit:
-    """Fits edges, phases, airy_px and the defocus offset of a mask of `n_rings` to the measured levels.
+def fit_mask(
+    levels: list[Level], basis: RadialBasis, optics: Optics, n_rings: int, fit_focus: bool, seed: int = 0
+) -> MaskFit:
+    """Fits edges, phases and airy_px of a mask of `n_rings` to the measured levels, and the focus distance if asked to.
 
     optics: its lens and wavelengths are taken as known, its airy_px as the middle of what is searched; its mask is not
-    looked at. Raises InputError for a single distance near focus, where a mask and its negative cast the same light.
+    looked at. fit_focus: whether all psi may be off by one number, as they are if they come from metres and the focus
+    distance is not quite right. Raises InputError for a single distance near focus, where a mask and its negative cast
+    the same light.
     """
     if len(levels) == 1 and abs(levels[0].psi) < PSI_REACH:
         raise InputError(
             f"the only distance (psi = {levels[0].psi:.1f}) is within {PSI_REACH:g} rad of focus, where a mask and its "
             "negative cannot be told apart; add a photograph at another distance"
         )
-    model = _Model(levels, basis, optics, n_rings)
+    model = _Model(levels, basis, optics, n_rings, fit_focus)
     best: OptimizeResult | None = None
     for tried, candidate in enumerate(model.search(np.random.default_rng(seed))[:MOST_CANDIDATES], 1):
-        scale = np.concatenate([np.full(n_rings - 1, 0.05), np.full(n_rings - 1, 0.5), [0.03 * optics.airy_px, 0.2]])
-        result = least_squares(model.residuals, candidate, x_scale=scale, max_nfev=60)
+        result = least_squares(model.residuals, candidate, x_scale=model.steps(), max_nfev=60)
         if best is None or result.cost < best.cost:
             best = result
         if tried >= LEAST_CANDIDATES and 2 * best.cost < WELL_FITTED * len(best.fun):
@@ -179,11 +192,9 @@ def fit_mask(levels: list[Level], basis: RadialBasis, optics: Optics, n_rings: i
 
 def _result(model: _Model, best: OptimizeResult) -> MaskFit:
     shape, phases = model.split(best.x)
-    lens = model.optics.lens
-    focus_m = 1 / (1 / lens.focus_m - shape.psi_offset * lens.dioptres_per_psi)
     optics = dataclasses.replace(
         model.optics,
-        lens=dataclasses.replace(lens, focus_m=focus_m),
+        lens=model.optics.lens.refocused(shape.psi_offset),
         mask=RingMask(shape.edges, tuple(float(phase) for phase in phases)),
         airy_px=shape.airy_px,
     )
