@@ -10,7 +10,6 @@ free, leave it out, and find the focus afterwards from one known distance: `dpci
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -18,7 +17,7 @@ from scipy.special import j0
 from torch import Tensor, nn
 
 from dpcip.errors import InputError
-from dpcip.optics import Lens, Optics, RingMask
+from dpcip.optics import Optics, RingMask
 from dpcip.psf import RADIAL_STEP_PX, SUBSAMPLES
 from dpcip.rings import n_nodes_for, radial_frequency, ring_nodes
 
@@ -145,7 +144,7 @@ class LearnableOptics(nn.Module):
         return (pupil.real @ kernel).square() + (pupil.imag @ kernel).square()
 
     def _stretched(self, profile: Tensor) -> Tensor:
-        """The profile at radii divided by the scale, [..., n_computed] -> [..., n_radii]: Catmull-Rom between samples."""
+        """The profile at radii divided by the scale: [..., n_computed] -> [..., n_radii], Catmull-Rom in between."""
         position = self.get_buffer("position")
         if self.scale is None:
             return profile[..., : len(position)]

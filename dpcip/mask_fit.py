@@ -19,7 +19,7 @@ PHASE_REACH_RAD = 15.0  # of the phases that it tries, either side of 0
 SCALE_REACH = 0.15  # relative, of airy_px that it tries around the given one
 PSI_REACH = 1.0  # rad, of the defocus offset that it tries around 0
 LEAST_RING = 0.04  # width of the narrowest ring, as a share of the aperture's radius
-LEAST_CANDIDATES, MOST_CANDIDATES = 3, 16  # of the search's best that are refined
+LEAST_CANDIDATES, MOST_CANDIDATES = 3, 12  # of the search's best that are refined
 WELL_FITTED = 2.0  # mean square of the residuals, in units of the noise, at which no further candidate is tried
 MODEL_ERROR = 0.02 / 255  # of the kernels as sums of splines: residuals cannot be told smaller
 
