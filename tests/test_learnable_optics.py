@@ -7,6 +7,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from skimage import data
 from torch import Tensor
 
 from dpcip.camera import InterpolatedDCM
@@ -14,7 +15,7 @@ from dpcip.errors import InputError
 from dpcip.learnable_optics import LearnableOptics
 from dpcip.optics import Lens, Optics, RingMask, focus_from_known
 from dpcip.psf import PsfBank, psi_planes, synthesise_psf
-from dpcip.start import find_start
+from dpcip.start import depth_prior
 
 PLANES = psi_planes(-4, 4, 2)
 FOUR_RINGS = Optics(Lens(2.0, 500.0, 0.5), RingMask((0, 0.3, 0.5, 0.8, 1), (0.5, 3, -2, 8)), (550.0, 480.0), 1.1)
@@ -48,7 +49,7 @@ def test_every_camera_and_size_in_double_precision(optics: Optics, learning: str
 raw = st.floats(-2, 2)
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(phases=st.lists(raw, min_size=3, max_size=3), scale=raw, psi=raw)
 def test_anywhere_in_bounds_it_is_the_bank_of_its_optics(phases: list[float], scale: float, psi: float) -> None:
     module = all_learnt(FOUR_RINGS)
@@ -77,7 +78,7 @@ def test_derivatives_are_right() -> None:
         def psf(*inputs: Tensor) -> Tensor:
             return torch.func.functional_call(module, dict(zip(names, inputs, strict=True)), ())
 
-        assert torch.autograd.gradcheck(psf, values, atol=1e-6)
+        assert torch.autograd.gradcheck(psf, values, atol=1e-6, fast_mode=True)
 
 
 def test_no_step_leaves_the_bounds() -> None:
@@ -119,7 +120,7 @@ def test_impossible_reaches_are_refused(arguments: dict, complaint: str) -> None
 # ---- learning ----
 
 
-def scene(size: int = 96) -> tuple[Tensor, Tensor]:
+def scene(size: int = 64) -> tuple[Tensor, Tensor]:
     """A textured image [3, size, size] and psi [size, size] over most of PLANES."""
     rng = np.random.default_rng(5)
     layers = [np.kron(rng.random((3, size // n, size // n)), np.ones((1, n, n))) for n in (1, 2, 4, 8)]
@@ -133,16 +134,19 @@ def photographed(psf: Tensor, image: Tensor, psi: Tensor) -> Tensor:
     return camera(image, psi)
 
 
-def learnt(module: LearnableOptics, capture: Tensor, image: Tensor, psi: Tensor, n_steps: int = 60) -> list[float]:
-    """Descends on the optics alone; the losses on the way."""
-    optimizer = torch.optim.Adam(module.parameters(), lr=0.05)
+def learnt(module: LearnableOptics, capture: Tensor, image: Tensor, psi: Tensor) -> list[float]:
+    """Descends on the optics alone, at most 20 steps; the losses on the way."""
+    optimizer = torch.optim.LBFGS(module.parameters(), max_iter=20, line_search_fn="strong_wolfe")
     losses = []
-    for _ in range(n_steps):
+
+    def closure() -> Tensor:
         optimizer.zero_grad()
-        loss = (photographed(module(), image, psi) - capture).square().mean()
+        loss = 1e5 * (photographed(module(), image, psi) - capture).square().mean()
         loss.backward()
-        optimizer.step()
         losses.append(loss.item())
+        return loss
+
+    optimizer.step(closure)
     return losses
 
 
@@ -182,12 +186,12 @@ def test_defocus_offset_is_free_where_psi_is() -> None:
     module = LearnableOptics(Optics(), planes, 31, psi_reach=1.0)
     assert module.psi_offset is not None
     image, _ = scene()
-    psi = torch.tensor(np.random.default_rng(0).choice(planes[2:-2], (96, 96)).astype(np.float32))
+    psi = torch.tensor(np.random.default_rng(0).choice(planes[2:-2], (64, 64)).astype(np.float32))
 
     def capture(offset: float, psi: Tensor) -> Tensor:
         with torch.no_grad():
             module.psi_offset.raw.fill_(np.arctanh(offset))
-            return InterpolatedDCM(PsfBank(module(), planes), (96, 96))(image, psi)
+            return InterpolatedDCM(PsfBank(module(), planes), (64, 64))(image, psi)
 
     assert (capture(0.5, psi - 0.5) - capture(0.0, psi)).abs().max() < 1e-5
     assert (capture(0.5, psi) - capture(0.0, psi)).abs().max() > 0.01
@@ -212,14 +216,12 @@ def test_points_that_tell_no_focus(psi: list[float], depth_m: list[float], compl
 
 
 def test_focus_error_is_found_from_a_capture_and_known_distances(bank: PsfBank) -> None:
-    """2 % off: the depth found from the capture's spectra, and where four pixels truly are, put it right."""
-    image, _ = scene(128)
-    depth_m = np.linspace(0.55, 1.2, 128)[None] * np.ones((128, 1))
-    psi = torch.tensor(Lens().psi_from_depth(depth_m), dtype=torch.float32)
-    capture = (255 * InterpolatedDCM(bank, (128, 128))(image, psi)).round() / 255
+    """2 % off: psi found from the capture's spectra, and how far two surfaces truly are, put it right."""
+    image = torch.tensor(data.astronaut()[200:296, 150:278].transpose(2, 0, 1) / 255, dtype=torch.float32)
+    known_m = np.array([0.62, 1.05])
+    psi = torch.tensor(Lens().psi_from_depth(known_m), dtype=torch.float32).repeat_interleave(64).repeat(96, 1)
+    capture = (255 * InterpolatedDCM(bank, (96, 128))(image, psi)).round() / 255
     wrong = Lens(focus_m=0.9 * 1.02)
-    found = find_start(capture, PsfBank(bank.psf, bank.psi, wrong)).psi.numpy()
-    known = (np.array([64, 64, 64, 64]), np.array([30, 50, 75, 100]))
-    focus_m = focus_from_known(found[known], depth_m[known], wrong).focus_m
-    print(focus_m, np.abs(found - psi.numpy()).mean())
-    assert focus_m == pytest.approx(0.9, rel=0.005)
+    found = depth_prior(capture, PsfBank(bank.psf, bank.psi, wrong)).psi.numpy()[16:-16]
+    psi_found = np.array([np.median(found[:, 8:48]), np.median(found[:, 80:120])])
+    assert focus_from_known(psi_found, known_m, wrong).focus_m == pytest.approx(0.9, rel=0.005)
