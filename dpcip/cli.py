@@ -1,4 +1,4 @@
-"""The command line: dpcip psf | simulate | solve | evaluate | study | bench, each on a user's own files."""
+"""The command line: dpcip psf | calibrate | simulate | solve | evaluate | study | bench, each on a user's own files."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import torch
 
 from dpcip import __version__
 from dpcip.bench import MAIN_VARIANTS, VARIANTS, run_bench
+from dpcip.calibrate_command import calibrate
 from dpcip.camera import simulate as simulate_capture
 from dpcip.cases import read_plan
 from dpcip.errors import InputError
@@ -292,6 +293,9 @@ def bench(out: Path, scenes: str, seeds: int, variants: str, only_report: bool) 
     A few hours on two cores. Interrupted, the same command goes on; runs, also unfinished ones, are kept in OUT/runs.
     """
     run_bench(out, scenes.split(","), list(range(seeds)), variants.split(","), only_report)
+
+
+cli.add_command(calibrate)
 
 
 def _read_report(directory: Path) -> dict:
