@@ -158,8 +158,9 @@ class _Model:
                 mixed = np.concatenate([turn.real, -turn.imag], axis=1)
                 total = mixed @ (kernels @ self.basis.sums)
                 triangle = level.data[c].triangle / self.noise[index][c]
-                predicted = (mixed @ (kernels @ triangle.T)) / total[:, None]
-                cost += np.square(predicted - triangle @ level.profiles[c]).sum(axis=1)
+                predicted, wanted = kernels @ triangle.T, triangle @ level.profiles[c]
+                square = np.einsum("ij,ij->i", mixed @ (predicted @ predicted.T), mixed)
+                cost += square / total**2 - 2 * (mixed @ (predicted @ wanted)) / total + wanted @ wanted
         return cost
 
 
