@@ -211,6 +211,11 @@ def test_the_command_on_files(files: Path, monkeypatch, capsys) -> None:
     assert cv2.imread("bank.png").std() > 20
 
 
+def test_help(monkeypatch, capsys) -> None:
+    assert run(monkeypatch, "calibrate", "--help") == 0
+    assert "Usage: dpcip calibrate" in capsys.readouterr().out
+
+
 def _write(name: str, image: np.ndarray) -> None:
     write_image(Path(name), image)
 
