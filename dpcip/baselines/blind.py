@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -22,11 +23,13 @@ from dpcip.errors import InputError
 from dpcip.io import check_size, claimed, replacing
 from dpcip.machine import describe, has_fast_bfloat16, pick_device, return_freed_memory
 from dpcip.metrics import image_metrics
+from dpcip.paper import ALSO
 from dpcip.report import write_json
 from dpcip.solves import WORK, home_of
 
 CHECKPOINT_SECONDS = 20  # at most so much work is lost to a kill
 ARRAYS = ("sharp", "kernels")
+CHANNELS = "RGB"
 CODE = (
     *("losses", "machine", "skip_network"),
     *("baselines/blind", "baselines/non_local", "baselines/selfdeblur"),
@@ -50,6 +53,7 @@ class BlindCase:
     kernel_px: int = 19
     iterations: int = 5000
     seed: int = 0
+    channels: str = CHANNELS  # those that are deblurred and scored, in this order
 
     def settings(self) -> Recipe:
         """The recipe of each channel. Raises InputError for an unusable kernel size."""
@@ -158,12 +162,13 @@ def deblurred_of(row: Mapping[str, Any] | pd.Series, work: Path = WORK) -> Deblu
 def blind_case(case: BlindCase, work: Path = WORK, on_step: Callable[[int], None] | None = None) -> dict[str, Any]:
     """Deblurs a case, or reads it back, and scores it: its row, for `run_study`.
 
-    Scores raw and aligned (dpcip/alignment.py); kernel_similarity: mean over the channels, with the true PSFs of a
-    scene beyond the range (those of the least psi).
+    Scores raw and aligned (dpcip/alignment.py), NaN for depths, of which it says nothing; kernel_similarity: mean over
+    the channels, with the true PSFs of a scene beyond the range (those of the least psi).
     """
     photo = photograph(case.of)
-    found = deblur_cached(photo.capture, case.settings(), work, on_step or (lambda step: None))
-    true_kernels = photo.bank.psf[0].numpy()
+    which = [CHANNELS.index(name) for name in case.channels]
+    found = deblur_cached(photo.capture[which], case.settings(), work, on_step or (lambda step: None))
+    sharp, true_kernels = photo.scene.sharp[which], photo.bank.psf[0, which].numpy()
     similarity = [kernel_similarity(k, true) for k, true in zip(found.kernels, true_kernels, strict=True)]
     machine = found.report["machine"]
     return {
@@ -173,8 +178,11 @@ def blind_case(case: BlindCase, work: Path = WORK, on_step: Callable[[int], None
         "seed": case.seed,
         "width": photo.capture.shape[2],
         "height": photo.capture.shape[1],
-        **image_metrics(found.sharp, photo.scene.sharp),
-        **aligned_metrics(found.sharp, photo.scene.sharp),
+        "channels": case.channels,
+        **dict.fromkeys(ALSO, math.nan),
+        **image_metrics(found.sharp, sharp),
+        **aligned_metrics(found.sharp, sharp),
+        **{f"capture_{name}": value for name, value in image_metrics(photo.capture[which], sharp).items()},
         "kernel_similarity": float(np.mean(similarity)),
         "iterations": case.iterations,
         "seconds": found.report["seconds"],

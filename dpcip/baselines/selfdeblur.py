@@ -90,7 +90,7 @@ class Deblurring:
         self.bfloat16 = has_fast_bfloat16(device)
         kernel = list(self.networks.kernel.parameters())
         image = [*self.networks.image.parameters(), *self.networks.head.parameters()]
-        self.optimizer = torch.optim.Adam([{"params": image}, {"params": kernel}])
+        self.optimizer = torch.optim.Adam([{"params": image}, {"params": kernel}], fused=device.type != "mps")
         self.iteration = 0
         self.sharp = torch.zeros_like(self.blurred[0])
         self.kernel = torch.zeros(recipe.kernel_px, recipe.kernel_px, device=device)
