@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from dataclasses import dataclass
 
@@ -135,6 +136,6 @@ class Deblurring:
     def load_state_dict(self, state: dict) -> None:
         """Goes on from where `state_dict` was taken."""
         self.networks.load_state_dict(state["networks"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        self.optimizer.load_state_dict(copy.deepcopy(state["optimizer"]))  # Adam keeps and changes what it is given
         self.random.set_state(state["random"].cpu())
         self.iteration, self.sharp, self.kernel = state["iteration"], state["sharp"], state["kernel"]
