@@ -30,10 +30,9 @@ blind_iterations = 60  # of SelfDeblur, each channel
 curve_images = 1  # photographs in Figure 4
 curve_channels = "G"  # channels in Figure 4
 motion_px = 64  # side of the test of SelfDeblur on its own ground
-motion_iterations = 150
+motion_iterations = 250
 
 
-from dataclasses import replace
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -57,7 +56,6 @@ from dpcip.paper import (
     comparison,
     energy_comparison,
     margin_verdict,
-    order_verdict,
     peak_verdict,
 )
 from dpcip.psf import PsfBank
@@ -106,7 +104,8 @@ pair = motion_pair(motion_px, kernel_px=7)
 found = deblur_cached(pair.blurred, Recipe(7, motion_iterations, seed))
 before, after = (aligned_metrics(image, pair.sharp)["psnr_aligned_db"] for image in (pair.blurred, found.sharp))
 similarity = kernel_similarity(found.kernels[0], pair.kernel)
-print(f"{before:.1f} dB before, {after:.1f} dB after {motion_iterations} iterations; kernel similarity {similarity:.3f}")
+print(f"{before:.1f} dB before, {after:.1f} dB after {motion_iterations} iterations")
+print(f"kernel similarity: {similarity:.3f}")
 
 
 figure, axes = plt.subplots(1, 5, figsize=(14, 3), layout="constrained")
@@ -123,7 +122,8 @@ plt.show()
 
 # NBVAL_CHECK_OUTPUT
 print("it deblurs:", after > before + 1)
-print("it finds the kernel better than a guess of one colour would:", similarity > kernel_similarity(np.ones((7, 7)), pair.kernel))
+flat_guess = kernel_similarity(np.ones_like(pair.kernel), pair.kernel)
+print("it finds more of the kernel than a flat guess holds:", similarity > flat_guess + 0.05)
 
 
 # ## 4.3 The photographs, and every method on them
@@ -133,9 +133,10 @@ print("it finds the kernel better than a guess of one colour would:", similarity
 # blind deblurring does, too), `dip` a depth for each pixel, as always. It is told nothing else. SelfDeblur has the schedule of its
 # authors in proportion to the number of steps.
 # 
-# Beside them stand **ceilings**: methods that are told the true PSF. Wiener's filter and Richardson-Lucy, both from scikit-image, are what
-# anybody would try first; they even get the best of several settings. The third is DPCIP's own last step, the deconvolution
-# of [notebook 7](07_solver.ipynb), at the true depth. No contestant may use what they use.
+# Beside them stand **ceilings**: what the true PSF is worth to methods that are told it. Wiener's filter and Richardson-Lucy, both
+# from scikit-image, are what anybody would try first; they even get the best of several settings. The third is DPCIP's own last step,
+# the deconvolution of [notebook 7](07_solver.ipynb), at the true depth. None draws with a network: a contestant that knows the PSF and
+# has the better idea of what pictures look like may rise above them.
 
 same = {"factor": factor, "side_px": side_px, "distance": "far", "preset": preset, "iterations": iterations}
 cases = plan(dataset, frames, ("flat", "dip"), range(seed, seed + seeds), places, **same)
@@ -158,7 +159,7 @@ pd.concat(methods | told, names=["method", ""])[["frame", *scores]].reset_index(
 
 shown = [case for case in photographs if case.seed == seed][:4]
 figure, axes = plt.subplots(len(shown), 6, figsize=(16, 2.9 * len(shown)), layout="constrained", squeeze=False)
-for number, (ax, case) in enumerate(zip(axes, shown, strict=True)):
+for ax, case in zip(axes, shown, strict=True):
     photo = photograph(case)
     rows = [part.set_index(["frame", "seed"]).loc[(case.frame, case.seed)] for part in methods.values()]
     images = {"capture": photo.capture, "SelfDeblur": deblurred_of(rows[0]).sharp}
@@ -209,11 +210,11 @@ for method in list(methods)[1:]:
         lines.append({"what": "lead over SelfDeblur", **test, "paper": lead, "verdict": said})
 table5 = pd.DataFrame(lines).assign(scale=scale)
 caption = (
-    f"Table 5, deblurring: {flat['frame'].nunique()} photograph(s) of {flat['place'].nunique()} scene(s) beyond the range "
-    f"({dataset}, {flat['width'].max()}x{flat['height'].max()} pixels), {seeds} seed(s), scale: {scale}. DPCIP: preset {preset}, "
-    f"{flat['iterations'].max()} iterations; SelfDeblur: {blind_iterations} iterations a channel. The paper: 13 images, 1024x512 "
-    "pixels, 5000 iterations. Aligned: moved by up to 10 pixels to fit best, without the outer 10. Methods with the true PSF "
-    "or psi are ceilings, not contestants."
+    f"Table 5, deblurring: {flat['frame'].nunique()} photograph(s) of {flat['place'].nunique()} scene(s) beyond the "
+    f"range ({dataset}, {flat['width'].max()}x{flat['height'].max()} pixels), {seeds} seed(s), scale: {scale}. "
+    f"DPCIP: preset {preset}, {flat['iterations'].max()} iterations; SelfDeblur: {blind_iterations} iterations a "
+    "channel. The paper: 13 images of 3 scenes, 1024x512 pixels, 5000 iterations. Aligned: moved by up to 10 pixels to "
+    "fit best, without the outer 10. Methods that are told the true PSF or psi are ceilings, not contestants."
 )
 write_table(results / "tables" / "table5_deblurring", table5, caption)
 table5[["what", "method", "metric", "paper", "ours", "spread", "verdict", "ssim", "seconds"]].round(3)
@@ -223,8 +224,10 @@ table5[["what", "method", "metric", "paper", "ours", "spread", "verdict", "ssim"
 means = {method: part["psnr_aligned_db"].mean() for method, part in (methods | told).items()}
 tested = table5.loc[table5["what"] == "beats SelfDeblur", "verdict"]
 print("DPCIP beats SelfDeblur, with one depth and with free depth:", tested.str.startswith("reproduced").all())
-print("and the capture as it is:", min(means["DPCIP, one depth"], means["DPCIP, free depth"]) > means["capture as it is"])
-print("the ceiling with our own deconvolution is above scikit-image's two:", max(means, key=means.get) == "dpcip.deconvolution, true psi" or means["dpcip.deconvolution, true psi"] > means["Wiener, true PSF"])
+worst = min(means["DPCIP, one depth"], means["DPCIP, free depth"])
+print("and the capture as it is, by more than 2 dB:", worst > means["capture as it is"] + 2)
+own, common = means["dpcip.deconvolution, true psi"], (means[name] for name in told if name.endswith("PSF"))
+print("our own deconvolution is the highest ceiling:", own > max(common))
 
 
 # ## 4.6 Which kernel size? The paper's Figure 4
@@ -251,7 +254,8 @@ for ax, keys, title in zip(
         ax.errorbar(sizes, by_size.mean(), by_size.std().fillna(0), marker="o", capsize=3, label=name)
     ax.set(xlabel="side of the kernel (pixels)", ylabel=title, xticks=sizes)
 axes[0].legend()
-figure.suptitle(f"SelfDeblur, channel(s) {curve_channels}: {len(curve_frames)} photograph(s) and seed(s), scale {scale}")
+what = f"SelfDeblur, channel(s) {curve_channels}, {blind_iterations} iterations"
+figure.suptitle(f"{what}: {len(curve_frames)} photograph(s) and seed(s), scale {scale}")
 sns.despine()
 save_figure(results / "figures" / "figure4_kernel_size.png", figure)
 plt.show()
@@ -259,7 +263,8 @@ plt.show()
 
 by_size = curve.groupby("kernel_px")["psnr_aligned_db"].mean()
 print("Figure 4,", peak_verdict(by_size))
-print(f"from worst to best size: {np.ptp(by_size):.2f} dB; spread at one size: {curve.groupby('kernel_px')['psnr_aligned_db'].std().mean():.2f} dB")
+spread = curve.groupby("kernel_px")["psnr_aligned_db"].std().mean()
+print(f"from worst to best size: {np.ptp(by_size):.2f} dB; spread at one size: {spread:.2f} dB")
 
 
 # ## 4.7 Does DPCIP find the one depth?
