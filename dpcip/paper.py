@@ -163,7 +163,7 @@ def energy_comparison(bank: PsfBank) -> pd.DataFrame:
 def margin_verdict(paper: float, ours: pd.Series, rival: pd.Series, tolerance: float) -> str:
     """Whether ours leads the rival by as much as in the paper; both have the photographs as index.
 
-    The spread is the standard deviation over the photographs, NaN of a single one.
+    The spread is the standard deviation over the photographs.
     """
     lead = (ours - rival).dropna()
     mean, spread = float(lead.mean()), float(lead.std())
@@ -173,7 +173,8 @@ def margin_verdict(paper: float, ours: pd.Series, rival: pd.Series, tolerance: f
         said = "reproduced"
     else:
         said = "in part: smaller lead" if mean < paper else "in part: larger lead"
-    return f"{said}, {mean:.3g} (spread {spread:.2g}) instead of {paper:.3g}"
+    within = f"spread {spread:.2g}" if len(lead) > 1 else "one photograph"
+    return f"{said}, {mean:.3g} ({within}) instead of {paper:.3g}"
 
 
 def peak_verdict(curve: pd.Series) -> str:

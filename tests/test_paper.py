@@ -91,6 +91,7 @@ def test_lead(lead: float, begins: str) -> None:
     rival = pd.Series([19.0, 21.0], index=["a", "b"])
     said = margin_verdict(6.78, rival + lead + [0.1, -0.1], rival, 1.0)
     assert said.startswith(begins) and "spread 0.14" in said and said.endswith("instead of 6.78")
+    assert "one photograph" in margin_verdict(6.78, rival[:1] + lead, rival, 1.0)
 
 
 def test_peak() -> None:

@@ -87,15 +87,16 @@ def test_seed_decides_everything_and_a_resumed_run_ends_alike() -> None:
 
 
 def test_it_deblurs_a_small_motion() -> None:
-    """SelfDeblur's own task in the small; notebook 4 shows the whole of it."""
-    pair, task = motion_pair(33, 5), small(120)
+    """SelfDeblur's own task in short: measured 2.4 dB and 0.77; notebook 4 at scale laptop shows the whole of it."""
+    pair = motion_pair(64, 7)
+    task = Deblurring(torch.from_numpy(pair.blurred[0]), Recipe(7, 250), CPU)
     while not task.done:
         task.step()
     before, after = (
         aligned_metrics(image, pair.sharp)["psnr_aligned_db"] for image in (pair.blurred, task.sharp.numpy()[None])
     )
     assert after > before + 1.5
-    assert kernel_similarity(task.kernel.numpy(), pair.kernel) > kernel_similarity(np.ones((5, 5)), pair.kernel) + 0.05
+    assert kernel_similarity(task.kernel.numpy(), pair.kernel) > kernel_similarity(np.ones((7, 7)), pair.kernel) + 0.15
 
 
 def test_motion_pair_is_what_it_says() -> None:

@@ -15,6 +15,7 @@ from dpcip.photographs import Photograph
 
 BALANCES = (1e-4, 1e-3, 1e-2, 1e-1)  # of Wiener: weight of smoothness against the data
 STEPS = (10, 30, 100)  # of Richardson and Lucy
+ROUNDS = 3  # of deconvolution, each from the last one's image; a solve has as many, from its start to its end
 
 Restore = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
@@ -51,4 +52,7 @@ def _deconvolved(photo: Photograph) -> np.ndarray:
     capture = torch.from_numpy(photo.capture)
     psi = torch.from_numpy(photo.psi_true).float()
     camera = MaskedDCM(photo.bank, (psi.shape[0], psi.shape[1])).at(psi)
-    return deconvolve(camera, capture, capture).clamp(0, 1).numpy()
+    image = capture
+    for _ in range(ROUNDS):
+        image = deconvolve(camera, capture, image)
+    return image.clamp(0, 1).numpy()
