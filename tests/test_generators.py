@@ -51,6 +51,12 @@ def test_parameter_count(name: str, n_parameters: int) -> None:
     assert sum(p.numel() for p in make_generator(name, (64, 64), (-4.0, 10.0)).parameters()) == n_parameters
 
 
+def test_flat_is_dips_image_at_one_psi() -> None:
+    dip, flat = (make_generator(name, (64, 70), (-4.0, 10.0))() for name in ("dip", "flat"))
+    assert torch.equal(flat[0], dip[0]) and len(flat[1].unique()) == 1
+    assert flat[1][0, 0].item() == pytest.approx(dip[1].mean().item())
+
+
 def test_dip_input_is_the_papers() -> None:
     code = make_generator("dip", (64, 70), (-4.0, 10.0)).code
     assert code.shape == (1, 32, 64, 70)

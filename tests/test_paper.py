@@ -15,9 +15,13 @@ from dpcip.paper import (
     Metric,
     beats_verdict,
     comparison,
+    energy_comparison,
+    margin_verdict,
     order_verdict,
+    peak_verdict,
     verdict,
 )
+from dpcip.psf import PsfBank
 
 
 @pytest.mark.parametrize(
@@ -71,3 +75,26 @@ def test_who_beats_whom() -> None:
     assert beats_verdict(ours, pd.Series({"c": 20.0, "b": 29.0, "a": 20.0}), True).startswith("in part: better on 2")
     assert beats_verdict(ours, ours - 1, False).startswith("not reproduced: better on 0")
     assert beats_verdict(ours, pd.Series({"a": 29.0}), True).endswith("1 of 1 photographs")
+
+
+def test_table_3_of_the_camera_and_of_another(bank: PsfBank) -> None:
+    table = energy_comparison(bank)
+    assert len(table) == 12 and set(table["verdict"]) == {"reproduced"}
+    other = PsfBank(bank.psf.flip(0), bank.psi, bank.lens)
+    assert "not reproduced" in set(energy_comparison(other)["verdict"])
+
+
+@pytest.mark.parametrize(
+    ("lead", "begins"), [(6.8, "reproduced"), (2.0, "in part: smaller"), (9.0, "in part: larger"), (-1.0, "refuted")]
+)
+def test_lead(lead: float, begins: str) -> None:
+    rival = pd.Series([19.0, 21.0], index=["a", "b"])
+    said = margin_verdict(6.78, rival + lead + [0.1, -0.1], rival, 1.0)
+    assert said.startswith(begins) and "spread 0.14" in said and said.endswith("instead of 6.78")
+    assert "one photograph" in margin_verdict(6.78, rival[:1] + lead, rival, 1.0)
+
+
+def test_peak() -> None:
+    assert peak_verdict(pd.Series([1, 3, 2], index=[11, 19, 31])) == "reproduced: best at 19, inside the range"
+    for values in ([3, 2, 1], [1, 2, 3]):
+        assert peak_verdict(pd.Series(values, index=[11, 19, 31])).startswith("not reproduced")
