@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import pandas as pd
@@ -124,25 +125,33 @@ def comparison(
 
 
 def order_verdict(paper: dict[str, float], ours: dict[str, float], larger_is_better: bool) -> str:
-    """Whether values stand in the paper's order, best first; names that the paper lacks are left out."""
+    """Whether values stand in the paper's order, best first; names that the paper lacks are left out.
+
+    Equal values (two solves that ended in the same start) are no order: they are joined by "=".
+    """
     common = [name for name in paper if name in ours]
 
     def order(values: dict[str, float]) -> list[str]:
         return sorted(common, key=lambda name: values[name], reverse=larger_is_better)
 
-    if order(paper) == order(ours):
-        return "reproduced: " + ", ".join(order(ours))
-    if order(paper)[0] == order(ours)[0]:
-        return f"in part: {order(ours)[0]} is best, then {', '.join(order(ours)[1:])}"
-    return f"not reproduced: {', '.join(order(ours))} instead of {', '.join(order(paper))}"
+    found, expected = order(ours), order(paper)
+    tied = [math.isclose(ours[a], ours[b], rel_tol=1e-9) for a, b in pairwise(found)]
+    said = found[0] + "".join((" = " if same else ", ") + name for same, name in zip(tied, found[1:], strict=True))
+    if found == expected and not any(tied):
+        return f"reproduced: {said}"
+    if found[0] == expected[0] and not any(tied[:1]):
+        return f"in part: {found[0]} is best, then {said.removeprefix(f'{found[0]}, ')}"
+    return f"not reproduced: {said} instead of {', '.join(expected)}"
 
 
 def beats_verdict(ours: pd.Series, rival: pd.Series, larger_is_better: bool) -> str:
     """Whether ours is better than a rival's, photograph by photograph; both have the photographs as index."""
-    both = pd.DataFrame({"ours": ours, "rival": rival}).dropna()
-    won = int(((both["ours"] > both["rival"]) == larger_is_better).sum())
-    said = "reproduced" if won == len(both) else "in part" if 2 * won > len(both) else "not reproduced"
-    return f"{said}: better on {won} of {len(both)} photographs"
+    gains = (ours - rival if larger_is_better else rival - ours).dropna()
+    if gains.empty:
+        return "not comparable: no photograph that both were given"
+    won = int((gains > 0).sum())
+    said = "reproduced" if won == len(gains) else "in part" if 2 * won > len(gains) else "not reproduced"
+    return f"{said}: better on {won} of {len(gains)} photographs"
 
 
 def energy_comparison(bank: PsfBank) -> pd.DataFrame:

@@ -1,9 +1,12 @@
 """Verdicts follow from the numbers."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
+from dpcip.datasets import TAUAGENT_PLACES
 from dpcip.metrics import depth_as_released
 from dpcip.optics import PSI_RANGE, Lens
 from dpcip.paper import (
@@ -12,6 +15,10 @@ from dpcip.paper import (
     DEPTH,
     PSNR,
     SSIM,
+    TABLE_1,
+    TABLE_2,
+    TABLE_2_RIVAL,
+    TABLE_4,
     Metric,
     beats_verdict,
     comparison,
@@ -46,6 +53,10 @@ def test_verdict_on_other_scenes_claims_no_reproduction() -> None:
     for ours in (28.0, 30.0, 32.0):
         said = verdict(PSNR, 30.0, ours, same_scenes=False)
         assert "reproduced" not in said and said.startswith("not comparable (other scenes)")
+    for metric, values in ((PSNR, (28.0, 30.0, 32.0)), (DEPTH, (70.0, 30.0, 10.0))):
+        metric = replace(metric)  # the depth's ceiling does not matter here
+        said = [verdict(metric, 30.0, ours, same_scenes=False).split(": ")[1] for ours in values]
+        assert said == ["worse", "same size", "better"]
 
 
 def test_line_of_a_table() -> None:
@@ -55,6 +66,24 @@ def test_line_of_a_table() -> None:
     assert line["ours"] == 30 and line["spread"] == pytest.approx(np.sqrt(2))
     assert line["seconds"] == 1.5 and line["device"] == "cpu"
     assert line["difference"] == pytest.approx(0.27) and line["solves"] == "aaaaaaaa bbbbbbbb"
+    assert line["tolerance"] == "1" and line["verdict"] == "reproduced"
+    rows = rows.assign(**{name: float(n) for n, name in enumerate(ALSO)})
+    line = comparison("City", "DPCIP", DEPTH, None, rows, same_scenes=True)
+    assert [line[name] for name in ALSO] == list(range(len(ALSO)))
+    assert line["tolerance"] == "x2" and line["difference"] is None
+
+
+def test_numbers_are_the_papers() -> None:
+    """Typed a second time, from the paper: Tables 1, 2 and 4 of arXiv 2404.03906v1."""
+    assert list(TABLE_1.values()) == [0.1639, 0.0003]
+    assert [v for row in TABLE_2_RIVAL.values() for v in row] == [
+        *(24.01, 0.65, 28.54, 0.92, 26.12, 0.81, 26.94, 0.87, 23.67, 0.71)
+    ]
+    assert [v for row in TABLE_2.values() for v in row] == [
+        *(29.73, 0.91, 31.28, 0.94, 30.04, 0.91, 31.45, 0.93, 30.86, 0.93)
+    ]
+    assert TABLE_4 == {"dip": (0.005, 30.15, 0.916), "pip": (0.006, 26.34, 0.82), "siren": (0.19, 25.85, 0.81)}
+    assert list(TABLE_2) == list(TABLE_2_RIVAL) == list(TAUAGENT_PLACES)
 
 
 def test_released_metric_cannot_pass_its_ceiling() -> None:
@@ -67,6 +96,9 @@ def test_order() -> None:
     assert order_verdict(paper, {"dip": 28, "pip": 25, "siren": 24, "other": 99}, True).startswith("reproduced")
     assert order_verdict(paper, {"dip": 28, "pip": 24, "siren": 25}, True).startswith("in part")
     assert order_verdict(paper, {"dip": 23, "pip": 24, "siren": 25}, True).startswith("not reproduced")
+    assert order_verdict(paper, {"dip": 28, "pip": 24, "siren": 24}, True) == "in part: dip is best, then pip = siren"
+    tied = order_verdict(paper, {"dip": 28, "pip": 28, "siren": 24}, True)
+    assert tied == "not reproduced: dip = pip, siren instead of dip, pip, siren"
 
 
 def test_who_beats_whom() -> None:
@@ -74,6 +106,10 @@ def test_who_beats_whom() -> None:
     assert beats_verdict(ours, ours - 1, True) == "reproduced: better on 3 of 3 photographs"
     assert beats_verdict(ours, pd.Series({"c": 20.0, "b": 29.0, "a": 20.0}), True).startswith("in part: better on 2")
     assert beats_verdict(ours, ours - 1, False).startswith("not reproduced: better on 0")
+    assert beats_verdict(ours, ours + [1, 1, -1], True) == "not reproduced: better on 1 of 3 photographs"
+    for larger in (True, False):
+        assert beats_verdict(ours, ours, larger).startswith("not reproduced: better on 0 of 3")
+    assert beats_verdict(ours, pd.Series({"d": 1.0}), True).startswith("not comparable")
     assert beats_verdict(ours, pd.Series({"a": 29.0}), True).endswith("1 of 1 photographs")
 
 
