@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help repro test lint notebooks lock clean
+.PHONY: help repro site test lint notebooks lock clean
 
 TORCH := 2.13.0
 
@@ -16,6 +16,8 @@ PIP := .venv/bin/python -m pip --disable-pip-version-check --no-input
 
 help:
 	@echo 'make repro   every table and figure anew, as dvc.yaml says (what is up to date is not made again)'
+	@echo '             SCALE=tutorial: in small, about ten minutes on two cores, into .work/tutorial; results/ stays as it is'
+	@echo 'make site    results/REPORT.md and the executed notebooks as web pages: .work/site/index.html'
 	@echo 'make test    environment, lint, tests, notebooks'
 	@echo 'make lint    ruff and mypy'
 	@echo 'make notebooks  the outputs stored in notebooks/ anew (scale tutorial)'
@@ -34,8 +36,13 @@ help:
 	$(PIP) install --quiet --no-build-isolation --no-deps -e .
 	touch $@
 
+SCALE ?=
 repro: .venv/ready
-	$(RUN) dvc repro
+	$(RUN) python -m dpcip.repro $(SCALE)
+
+# The report with the executed notebooks, as pages in .work/site: large, and made from what is in git.
+site: .venv/ready
+	$(RUN) python -m dpcip.site .work/site
 
 test: lint
 	$(RUN) python -m pytest tests
