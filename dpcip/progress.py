@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
 
+from dpcip.effort import read_times
 from dpcip.machine import describe, pick_device
 from dpcip.report import write_json
 from dpcip.runner import PROGRESS_FILE
@@ -112,14 +113,6 @@ def _report(line: Line, log: Path, spent: Path, begin: float, finished: threadin
         spent.write_text(f"{time.monotonic() - begin:.1f}")
     if is_terminal:
         print(file=stream)
-
-
-def read_times(path: Path) -> dict[str, dict[str, object]]:
-    """The seconds of each stage as last made; empty if none was."""
-    try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError):
-        return {}
 
 
 def _record(path: Path, stage: str, seconds: float) -> None:

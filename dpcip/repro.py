@@ -16,8 +16,9 @@ from dvc.lock import LockError
 from dvc.repo import Repo
 from dvc.repo.reproduce import plan_repro
 
+from dpcip.effort import read_times
 from dpcip.errors import InputError
-from dpcip.progress import PLAN, read_times, time_words
+from dpcip.progress import PLAN, time_words
 
 TOP = Path(__file__).resolve().parent.parent
 SCALES = ("tutorial", "laptop", "paper")
