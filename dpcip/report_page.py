@@ -105,7 +105,7 @@ def _markdown(table: pd.DataFrame) -> str:
 
 def lines_of_interest(table: pd.DataFrame) -> pd.DataFrame:
     """Of a comparison the lines that stand beside a value of the paper, and the verdicts on its claims."""
-    wanted = [*("what", "method", "box", "channel", "metric"), *("paper", "ours", "spread", "difference", "verdict")]
+    wanted = [*("what", "method", "box", "channel", "metric"), *("paper", "ours", "spread", "verdict")]
     kept = table[table["paper"].notna() | table["ours"].isna()]
     return kept[[name for name in wanted if name in kept]]
 

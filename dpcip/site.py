@@ -1,4 +1,7 @@
-"""The report and the executed notebooks as web pages, by nbconvert; opened from disk or put on any web server."""
+"""The report and the executed notebooks as web pages, by nbconvert; opened from disk or put on any web server.
+
+Formulas are set by MathJax, which a page fetches from the network; without it they are shown as their source.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,11 @@ NARROW = """<style>
   .jp-RenderedText pre, .jp-InputArea-editor { overflow-x: auto; }
   .jp-RenderedHTMLCommon { overflow-wrap: anywhere; }
   .jp-RenderedHTMLCommon td, .jp-RenderedHTMLCommon th { overflow-wrap: normal; }
-  @media (max-width: 40rem) { .jp-InputPrompt, .jp-OutputPrompt { display: none; } body.jp-Notebook { padding: 8px; } }
+  @media (max-width: 40rem) {
+    .jp-InputPrompt, .jp-OutputPrompt { display: none; }
+    body.jp-Notebook { padding: 8px; }
+    .jp-RenderedHTMLCommon td, .jp-RenderedHTMLCommon th { font-size: 11px; line-height: 1.25; padding: 4px 3px; }
+  }
 </style>
 </head>"""
 
@@ -33,6 +40,7 @@ def _write(path: Path, notebook: nbformat.NotebookNode, title: str) -> None:
     """One notebook as a page of its own."""
     exporter = HTMLExporter(template_name="lab")
     html, _ = exporter.from_notebook_node(notebook, resources={"metadata": {"name": title}})
+    html = re.sub(r'href="(?:notebooks/)?(\w+)\.ipynb"', r'href="\1.html"', html)
     with replacing(path) as temporary:
         temporary.write_text(html.replace("</head>", NARROW, 1), encoding="utf-8")
 
@@ -58,7 +66,6 @@ def build(results: Path, out: Path) -> Path:
         _write(out / f"{path.stem}.html", notebook, title)
         links.append(f"- [{title}]({path.stem}.html)")
     text = report.read_text(encoding="utf-8")
-    text = re.sub(r"\(notebooks/(\w+)\.ipynb\)", r"(\1.html)", text)
     for folder in PICTURES:
         shutil.copytree(results / folder, out / folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("runs"))
     shutil.copytree(results / "tables", out / "tables", dirs_exist_ok=True)
