@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help repro site test lint notebooks lock clean
+.PHONY: help repro site publish test lint notebooks lock clean
 
 TORCH := 2.13.0
 
@@ -21,6 +21,7 @@ help:
 	@echo 'make test    environment, lint, tests, notebooks'
 	@echo 'make lint    ruff and mypy'
 	@echo 'make notebooks  the outputs stored in notebooks/ anew (scale tutorial)'
+	@echo 'make publish URL=https://github.com/OWNER/NAME   badges, Binder and Colab links in README.md, address in CITATION.cff'
 	@echo 'make lock    requirements.lock anew, with the newest packages that fit pyproject.toml'
 	@echo 'make clean   away with .venv and tool caches; results and interrupted work stay'
 	@echo 'PYTHON=...   the interpreter to build .venv with, 3.11 or newer'
@@ -43,6 +44,10 @@ repro: .venv/ready
 # The report with the executed notebooks, as pages in .work/site: large, and made from what is in git.
 site: .venv/ready
 	$(RUN) python -m dpcip.site .work/site
+
+# Once the repository has an address: make publish URL=https://github.com/OWNER/NAME
+publish: .venv/ready
+	$(RUN) python -m dpcip.publish $(URL)
 
 test: lint
 	$(RUN) python -m pytest tests
