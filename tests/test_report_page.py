@@ -25,7 +25,9 @@ NO_TIMES = Path("no-times.json")
 def results(tmp_path: Path) -> Path:
     """A copy of the committed results, without the notebooks."""
     return Path(
-        shutil.copytree(RESULTS, tmp_path / "results", ignore=shutil.ignore_patterns("notebooks", "*.safetensors"))
+        shutil.copytree(
+            RESULTS, tmp_path / "results", ignore=shutil.ignore_patterns("notebooks", "REPORT.md", "*.safetensors")
+        )
     )
 
 
