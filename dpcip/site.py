@@ -5,6 +5,7 @@ Formulas are set by MathJax, which a page fetches from the network; without it t
 
 from __future__ import annotations
 
+import logging
 import re
 import shutil
 import sys
@@ -39,6 +40,7 @@ NARROW = """<style>
 def _write(path: Path, notebook: nbformat.NotebookNode, title: str) -> None:
     """One notebook as a page of its own."""
     exporter = HTMLExporter(template_name="lab")
+    exporter.log.setLevel(logging.ERROR)  # else it warns that the notebooks' pictures have no alternative text
     html, _ = exporter.from_notebook_node(notebook, resources={"metadata": {"name": title}})
     html = re.sub(r'href="(?:notebooks/)?(\w+)\.ipynb"', r'href="\1.html"', html)
     with replacing(path) as temporary:
