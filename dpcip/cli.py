@@ -1,4 +1,4 @@
-"""The command line: dpcip psf | simulate | solve | evaluate | plan | study | bench, each on a user's own files."""
+"""The command line: dpcip psf | calibrate | simulate | solve | evaluate | plan | study | bench, on own files."""
 
 from __future__ import annotations
 
@@ -14,21 +14,20 @@ import torch
 
 from dpcip import __version__
 from dpcip.bench import MAIN_VARIANTS, VARIANTS, run_bench
+from dpcip.calibrate_command import calibrate
 from dpcip.camera import simulate as simulate_capture
-from dpcip.cases import read_plan
 from dpcip.errors import InputError
 from dpcip.generators import GENERATORS, with_generator
-from dpcip.io import MILLIMETRE, Unit, claimed, psi_of_map, read_depth, read_image, replacing, write_image
+from dpcip.io import MILLIMETRE, Unit, claimed, psi_of_map, read_depth, read_image, write_image
 from dpcip.metrics import confidence_metrics, depth_metrics, image_metrics
+from dpcip.noise import estimate_noise
 from dpcip.optics import Lens, read_optics
-from dpcip.plans import plan_of_scale, price, total, write_plan
 from dpcip.psf import PsfBank, psi_planes
 from dpcip.report import energy_table, psf_sheet, save_figure, write_json, write_solution
 from dpcip.runner import check_capture, fingerprint, solve
 from dpcip.sensor import Sensor
 from dpcip.settings import PRESETS, with_iterations
-from dpcip.solves import WORK
-from dpcip.study import SCHEDULER, run_study
+from dpcip.study_commands import plan, study
 
 ENERGY_BOXES = (31, 23, 19, 15)  # paper, Table 3
 CHECKPOINT = "checkpoint.pt"
@@ -146,6 +145,18 @@ def simulate(
 @click.option(
     "--max-seconds", type=click.FloatRange(0, min_open=True), help="Stop after so long; the same command goes on."
 )
+@click.option(
+    "--noise",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    help="Standard deviation of the noise, full scale 1. Default: estimated from the photograph.",
+)
+@click.option(
+    "--psi-tv",
+    type=click.FloatRange(0),
+    default=0.0,
+    show_default=True,
+    help="Weight of the depth's total variation: smooths what noise leaves open.",
+)
 @click.option("--seed", type=SEED, default=0, show_default=True, help="Seed of the generator.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or mps.")
 @click.option("--threads", type=click.IntRange(1, 1024), help="CPU threads. Default: all cores.")
@@ -158,6 +169,8 @@ def solve_command(
     generator: str,
     iterations: int | None,
     max_seconds: float | None,
+    noise: float | None,
+    psi_tv: float,
     seed: int,
     device: str,
     threads: int | None,
@@ -174,6 +187,7 @@ def solve_command(
     settings = with_generator(dataclasses.replace(PRESETS[preset], seed=seed), generator)
     settings = with_iterations(settings, iterations or settings.iterations)
     check_capture(capture, bank, str(coded))
+    settings = dataclasses.replace(settings, noise=noise or estimate_noise(capture), psi_tv=psi_tv)
     if threads:
         torch.set_num_threads(threads)
     with claimed(out):
@@ -243,63 +257,6 @@ def evaluate(directory: Path, sharp: Path, depth: Path, unit: Unit, depth_scale:
 
 
 @cli.command()
-@click.option("--out", type=existing, required=True, help="CSV to write, for 'dpcip study'.")
-@click.option("--scale", type=click.Choice(["tutorial", "laptop", "paper"]), default="paper", show_default=True)
-def plan(out: Path, scale: str) -> None:
-    """Write the list of a scale's solves, as params.yaml has them: every frame of Tables 1 and 2, with every seed."""
-    from dpcip.pipeline import read_params  # papermill takes a second to import
-
-    cases = plan_of_scale(read_params(), scale)
-    write_plan(out, cases)
-    click.echo(f"{out}: {len(cases)} solves; what they cost: dpcip study {out} --dry-run")
-
-
-@cli.command()
-@click.argument("cases", type=existing)
-@click.option("--out", type=existing, help="CSV to write: a row of scores a case. Needed but for a dry run.")
-@click.option(
-    "--work", type=existing, default=WORK, help="Folder that solves are kept in. Default: .work of the clone."
-)
-@click.option("--scheduler", help=f"Address of a Dask scheduler. Default: that in {SCHEDULER}, or none.")
-@click.option(
-    "--dry-run", is_flag=True, help="Solve nothing: list every solve with its estimated seconds, and the sum."
-)
-@click.option("--size", nargs=2, type=click.IntRange(64), help="Dry run: width and height, if the frames are not here.")
-@click.option(
-    "--gpu-speed-up", type=click.FloatRange(0, min_open=True), help="Dry run: this, assumed, gives GPU-hours."
-)
-def study(
-    cases: Path,
-    out: Path | None,
-    work: Path,
-    scheduler: str | None,
-    dry_run: bool,
-    size: tuple[int, int] | None,
-    gpu_speed_up: float | None,
-) -> None:
-    """Solve and score a list of scenes with known depth.
-
-    CASES is a CSV file with a header line. Column frame is required; dataset, factor, camera, preset, generator,
-    iterations and seed may follow. What is solved already is read back; interrupted, the same command goes on.
-    With --scheduler the solves run on a cluster, one a worker (dask worker ADDRESS --nthreads 1), and WORK must lie
-    on a disk that all of them share. A list of the paper's scale is written by 'dpcip plan'.
-    """
-    if dry_run:
-        prices = price(read_plan(cases), size)
-        click.echo(prices.drop(columns="camera").to_string(index=False, float_format="%.1f"))
-        click.echo(total(prices, gpu_speed_up))
-        return
-    if out is None:
-        raise click.UsageError("Missing option '--out'.")
-    if out.suffix.lower() != ".csv":
-        raise InputError(f"{out}: the rows are written as CSV; choose a name that ends in .csv")
-    rows = run_study(read_plan(cases), work, scheduler)
-    with replacing(out) as temporary:
-        rows.to_csv(temporary, index=False, float_format="%.6g")
-    click.echo(f"{out}: {len(rows)} solves; their reports are in {work / 'solves'}")
-
-
-@cli.command()
 @click.option("--out", type=existing, default=Path("results/bench"), show_default=True, help="Folder for the results.")
 @click.option("--scenes", default="table,room,street", show_default=True, help="Rendered scenes, separated by commas.")
 @click.option("--seeds", type=click.IntRange(1), default=2, show_default=True, help="Runs of each scene.")
@@ -311,6 +268,11 @@ def bench(out: Path, scenes: str, seeds: int, variants: str, only_report: bool) 
     A few hours on two cores. Interrupted, the same command goes on; runs, also unfinished ones, are kept in OUT/runs.
     """
     run_bench(out, scenes.split(","), list(range(seeds)), variants.split(","), only_report)
+
+
+cli.add_command(calibrate)
+cli.add_command(plan)
+cli.add_command(study)
 
 
 def _read_report(directory: Path) -> dict:
