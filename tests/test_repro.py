@@ -63,6 +63,12 @@ def test_only_stale_stages_and_what_depends_on_them_in_order(project: Path) -> N
     )
 
 
+def test_stages_that_depend_on_a_stale_one_are_counted_before_it_has_run(project: Path) -> None:
+    params = project / "params.yaml"
+    params.write_text(params.read_text().replace("laptop", "tutorial"))
+    assert list(stages_to_make(project)) == ["02_depth", "03_edof"]
+
+
 def test_times_of_the_last_run_count_unless_its_solves_took_longer(project: Path) -> None:
     (project / "results" / "tables" / "a.csv").unlink()
     times = project / "results" / "times" / "laptop.json"
