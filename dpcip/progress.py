@@ -104,7 +104,7 @@ def _report(line: Line, log: Path, spent: Path, begin: float, finished: threadin
         bar = log.read_text(encoding="utf-8").replace("\n", "\r").rstrip("\r").rsplit("\r", 1)[-1].strip()
         if is_terminal or time.monotonic() - last_print >= QUIET_SECONDS:
             text = line.text(bar, elapsed_s)
-            width = os.get_terminal_size(stream.fileno()).columns - 1 if is_terminal else len(text)
+            width = (os.get_terminal_size(stream.fileno()).columns or 80) - 1 if is_terminal else len(text)
             print(f"\r\x1b[K{text[:width]}" if is_terminal else text, end="" if is_terminal else "\n", file=stream)
             stream.flush()
             last_print = time.monotonic()
