@@ -1,4 +1,4 @@
-"""The command line: dpcip psf | calibrate | simulate | solve | evaluate | study | bench, each on a user's own files."""
+"""The command line: dpcip psf | calibrate | simulate | solve | evaluate | plan | study | bench, on own files."""
 
 from __future__ import annotations
 
@@ -16,10 +16,9 @@ from dpcip import __version__
 from dpcip.bench import MAIN_VARIANTS, VARIANTS, run_bench
 from dpcip.calibrate_command import calibrate
 from dpcip.camera import simulate as simulate_capture
-from dpcip.cases import read_plan
 from dpcip.errors import InputError
 from dpcip.generators import GENERATORS, with_generator
-from dpcip.io import MILLIMETRE, Unit, claimed, psi_of_map, read_depth, read_image, replacing, write_image
+from dpcip.io import MILLIMETRE, Unit, claimed, psi_of_map, read_depth, read_image, write_image
 from dpcip.metrics import confidence_metrics, depth_metrics, image_metrics
 from dpcip.noise import estimate_noise
 from dpcip.optics import Lens, read_optics
@@ -28,8 +27,7 @@ from dpcip.report import energy_table, psf_sheet, save_figure, write_json, write
 from dpcip.runner import check_capture, fingerprint, solve
 from dpcip.sensor import Sensor
 from dpcip.settings import PRESETS, with_iterations
-from dpcip.solves import WORK
-from dpcip.study import SCHEDULER, run_study
+from dpcip.study_commands import plan, study
 
 ENERGY_BOXES = (31, 23, 19, 15)  # paper, Table 3
 CHECKPOINT = "checkpoint.pt"
@@ -259,29 +257,6 @@ def evaluate(directory: Path, sharp: Path, depth: Path, unit: Unit, depth_scale:
 
 
 @cli.command()
-@click.argument("cases", type=existing)
-@click.option("--out", type=existing, required=True, help="CSV to write: a row of scores a case.")
-@click.option(
-    "--work", type=existing, default=WORK, help="Folder that solves are kept in. Default: .work of the clone."
-)
-@click.option("--scheduler", help=f"Address of a Dask scheduler. Default: that in {SCHEDULER}, or none.")
-def study(cases: Path, out: Path, work: Path, scheduler: str | None) -> None:
-    """Solve and score a list of scenes with known depth.
-
-    CASES is a CSV file with a header line. Column frame is required; dataset, factor, camera, preset, generator,
-    iterations and seed may follow. What is solved already is read back; interrupted, the same command goes on.
-    With --scheduler the solves run on a cluster, one a worker (dask worker ADDRESS --nthreads 1), and WORK must lie
-    on a disk that all of them share.
-    """
-    if out.suffix.lower() != ".csv":
-        raise InputError(f"{out}: the rows are written as CSV; choose a name that ends in .csv")
-    rows = run_study(read_plan(cases), work, scheduler)
-    with replacing(out) as temporary:
-        rows.to_csv(temporary, index=False, float_format="%.6g")
-    click.echo(f"{out}: {len(rows)} solves; their reports are in {work / 'solves'}")
-
-
-@cli.command()
 @click.option("--out", type=existing, default=Path("results/bench"), show_default=True, help="Folder for the results.")
 @click.option("--scenes", default="table,room,street", show_default=True, help="Rendered scenes, separated by commas.")
 @click.option("--seeds", type=click.IntRange(1), default=2, show_default=True, help="Runs of each scene.")
@@ -296,6 +271,8 @@ def bench(out: Path, scenes: str, seeds: int, variants: str, only_report: bool) 
 
 
 cli.add_command(calibrate)
+cli.add_command(plan)
+cli.add_command(study)
 
 
 def _read_report(directory: Path) -> dict:
