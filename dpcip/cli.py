@@ -1,4 +1,4 @@
-"""The command line: dpcip psf | simulate | solve | evaluate | study | bench, each on a user's own files."""
+"""The command line: dpcip psf | simulate | solve | fetch | evaluate | study | bench, each on a user's own files."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ import torch
 from dpcip import __version__
 from dpcip.bench import MAIN_VARIANTS, VARIANTS, run_bench
 from dpcip.camera import simulate as simulate_capture
-from dpcip.captures import read_capture
+from dpcip.captures import CAPTURES, read_capture
 from dpcip.cases import read_plan
 from dpcip.errors import InputError
 from dpcip.generators import GENERATORS, with_generator
 from dpcip.io import MILLIMETRE, Unit, claimed, psi_of_map, read_depth, read_image, replacing, write_image
 from dpcip.metrics import confidence_metrics, depth_metrics, image_metrics
 from dpcip.optics import Lens, read_optics
+from dpcip.phasecam3d import fetch as fetch_phasecam3d
 from dpcip.photo_options import photo_options
 from dpcip.psf import PsfBank, psi_planes
 from dpcip.report import energy_table, psf_sheet, save_figure, write_json, write_solution
@@ -222,6 +223,18 @@ def _solved_already(out: Path, identity: str) -> bool:
             return False  # the checkpoint knows whose it is
         raise InputError(f"{out}: holds the result of another photograph or other settings; choose another folder")
     return not unfinished and all((out / name).is_file() for name in RESULT_FILES)
+
+
+@cli.command()
+@click.argument("name", type=click.Choice(["phasecam3d"]))
+@click.option("--to", "root", type=existing, default=CAPTURES, help="Folder for it. Default: data/captures.")
+def fetch(name: str, root: Path) -> None:
+    """Download a real capture that others have published, with its camera, for `dpcip solve`.
+
+    phasecam3d: a photograph through PhaseCam3D's phase mask (Wu et al. 2019), from its authors' repository.
+    """
+    folder = fetch_phasecam3d(root)
+    click.echo(f"{folder}: ready; dpcip solve {folder} --out result/")
 
 
 @cli.command()
