@@ -145,10 +145,13 @@ def identity(variant: str, truth: Target, seed: int) -> dict[str, Any]:
 def checked(kept: dict[str, Any], path: Path, ours: dict[str, Any], numbers: list[float]) -> dict[str, Any]:
     """The kept run or checkpoint, if `identity` and `probe` are its own; raises InputError if they are not."""
     for key, value in ours.items():
-        if kept.get(key) != value:
+        theirs = kept.get(key)
+        if key == "settings" and isinstance(theirs, dict):  # one that came later had its default then
+            theirs = {**json.loads(json.dumps(asdict(Settings()))), **theirs}
+        if theirs != value:
             raise InputError(f"{path}: '{key}' is not that of the bench")
-    theirs = kept.get("probe", [])
-    if len(theirs) != len(numbers) or not np.allclose(theirs, numbers, rtol=PROBE_TOLERANCE):
+    looked = kept.get("probe", [])
+    if len(looked) != len(numbers) or not np.allclose(looked, numbers, rtol=PROBE_TOLERANCE):
         raise InputError(f"{path}: the solver's arithmetic is no longer that of this run (other code or machine)")
     return kept
 

@@ -26,15 +26,23 @@ def replicate_pad(image: Tensor, margin: int) -> Tensor:
 
 
 class Blur(nn.Module):
-    """Convolves a replicate-padded image with every kernel of a stack: `result[p, c] = psf[p, c] * image[c]`.
+    """Convolves a replicate-padded image with every kernel of a stack: `result[p, c] = psf[p, c] * image[latent[c]]`.
 
-    psf: [P, C, K, K] -> forward([C, H, W]) = [P, C, H, W]. "direct" multiplies tap by tap, "fft" multiplies spectra,
-    cached for the image size; both give the same numbers (tests hold them to 1e-9 in float64).
+    psf: [P, C, K, K] -> forward([L, H, W]) = [P, C, H, W]; latent: see PsfBank, None is its own for each. "direct"
+    multiplies tap by tap, "fft" multiplies spectra, cached for the image size; both give the same numbers (tests hold
+    them to 1e-9 in float64).
     """
 
-    def __init__(self, psf: Tensor, image_size: tuple[int, int], convolution: Convolution = "fft") -> None:
+    def __init__(
+        self,
+        psf: Tensor,
+        image_size: tuple[int, int],
+        convolution: Convolution = "fft",
+        latent: tuple[int, ...] | None = None,
+    ) -> None:
         super().__init__()
         self.size = image_size
+        self.latent = None if latent is None or latent == tuple(range(len(latent))) else list(latent)
         self.n_taps = psf.shape[-1]
         self.convolution = convolution
         self.kernel: Tensor
@@ -49,7 +57,7 @@ class Blur(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         if self.convolution == "fft":
             return self._back(self._spectrum(image) * self.kernel)
-        padded = replicate_pad(image, self.n_taps // 2)
+        padded = replicate_pad(self._observed(image), self.n_taps // 2)
         n_planes, n_channels = self.kernel.shape[:2]
         # One group a channel, one output a plane; conv2d orders its outputs channel by channel.
         weight = self.kernel.transpose(0, 1).reshape(n_planes * n_channels, 1, self.n_taps, self.n_taps)
@@ -58,11 +66,15 @@ class Blur(nn.Module):
         return planes.reshape(n_channels, n_planes, height, width).transpose(0, 1)
 
     def summed(self, layers: Tensor) -> Tensor:
-        """Blurs each layer with its plane's kernel and adds up: [P, C or 1, H, W] -> [C, H, W]. Needs "fft"."""
+        """Blurs each layer with its plane's kernel and adds up: [P, L or 1, H, W] -> [C, H, W]. Needs "fft"."""
         return self._back((self._spectrum(layers) * self.kernel).sum(dim=0))
 
+    def _observed(self, channels: Tensor) -> Tensor:
+        """Repeats the latent channels, images or spectra, for the channels that see them; one serves all as it is."""
+        return channels if self.latent is None or channels.shape[-3] == 1 else channels[..., self.latent, :, :]
+
     def _spectrum(self, image: Tensor) -> Tensor:
-        return torch.fft.rfft2(replicate_pad(image, self.n_taps // 2), s=self.fft_size)
+        return self._observed(torch.fft.rfft2(replicate_pad(image, self.n_taps // 2), s=self.fft_size))
 
     def _back(self, spectrum: Tensor) -> Tensor:
         """The valid region of the inverse transform."""
@@ -88,14 +100,14 @@ def plane_weights(psi: Tensor, planes: Tensor) -> Tensor:
 class InterpolatedDCM(nn.Module):
     """The paper's differentiable camera model: blur the whole image at every plane, interpolate between the results.
 
-    forward(sharp [C, H, W] in [0, 1], psi [H, W] in rad) = capture [C, H, W]. Linear in `sharp`, piecewise linear in
+    forward(sharp [L, H, W] in [0, 1], psi [H, W] in rad) = capture [C, H, W]. Linear in `sharp`, piecewise linear in
     `psi`. It knows no occlusion: at a depth edge each side is blurred together with the other (paper, section 3;
     released code, `networks/DCM.py`).
     """
 
     def __init__(self, bank: PsfBank, image_size: tuple[int, int], convolution: Convolution = "fft") -> None:
         super().__init__()
-        self.blur = Blur(bank.psf, image_size, convolution)
+        self.blur = Blur(bank.psf, image_size, convolution, bank.latent)
         self.planes: Tensor
         self.register_buffer("planes", torch.as_tensor(bank.psi, dtype=bank.psf.dtype), persistent=False)
 
@@ -107,7 +119,7 @@ class InterpolatedDCM(nn.Module):
 class LayeredBlur(nn.Module):
     """The masked DCM at one depth map: `result = sum_k h_k * (w_k image) / sum_k h_k * w_k`, linear in the image.
 
-    weights: [P, H, W], the share of each plane in each pixel. forward([C, H, W]) = [C, H, W].
+    weights: [P, H, W], the share of each plane in each pixel. forward([L, H, W]) = [C, H, W].
     The layers are summed as spectra, so that C inverse transforms serve all planes.
     """
 
@@ -125,14 +137,14 @@ class LayeredBlur(nn.Module):
 class MaskedDCM(nn.Module):
     """A differentiable camera that knows occlusion: cut the image into layers by depth, blur each, sum, divide.
 
-    forward(sharp [C, H, W] in [0, 1], psi [H, W] in rad) = capture [C, H, W]. The simulator's model with soft layers:
+    forward(sharp [L, H, W] in [0, 1], psi [H, W] in rad) = capture [C, H, W]. The simulator's model with soft layers:
     each pixel is shared between the two planes next to its psi (the hat weights of the paper's DCM), and the sum is
     divided by the equally blurred shares. Linear in `sharp`, differentiable in `psi`. Always convolves by FFT.
     """
 
     def __init__(self, bank: PsfBank, image_size: tuple[int, int]) -> None:
         super().__init__()
-        self.blur = Blur(bank.psf, image_size)
+        self.blur = Blur(bank.psf, image_size, latent=bank.latent)
         self.planes: Tensor
         self.register_buffer("planes", torch.as_tensor(bank.psi, dtype=bank.psf.dtype), persistent=False)
 
@@ -152,14 +164,14 @@ def nearest_plane(psi: np.ndarray, planes: np.ndarray) -> np.ndarray:
 def simulate(sharp: np.ndarray, psi: np.ndarray, bank: PsfBank) -> np.ndarray:
     """The capture of a scene, before noise and rounding: float64 [C, H, W].
 
-    sharp: [C, H, W] in [0, 1]; psi: [H, W] in rad, clipped to the bank's range. Each layer of equal psi is cut out,
+    sharp: [L, H, W] in [0, 1]; psi: [H, W] in rad, clipped to the bank's range. Each layer of equal psi is cut out,
     replicate-padded and blurred with its own PSF; the sum is divided by the equally blurred masks, so that brightness
     is kept where layers meet. With planes 0.1 apart it reproduces the one capture that the authors published, down to
     the rounding to 8 bits (tests/test_camera.py). Not differentiable in psi: it makes data, it is never in the loss.
     """
-    if sharp.ndim != 3 or sharp.shape[0] != bank.n_channels:
+    if sharp.ndim != 3 or sharp.shape[0] != bank.n_latent:
         raise InputError(
-            f"sharp image has shape {sharp.shape}, the PSF bank {bank.n_channels} channels; they must agree"
+            f"sharp image has shape {sharp.shape}, the PSF bank sees {bank.n_latent} channels; they must agree"
         )
     if sharp.shape[1:] != psi.shape:
         raise InputError(
@@ -168,10 +180,11 @@ def simulate(sharp: np.ndarray, psi: np.ndarray, bank: PsfBank) -> np.ndarray:
         )
     index = nearest_plane(psi, bank.psi)
     image = torch.from_numpy(sharp.astype(np.float64))
-    light, coverage = torch.zeros_like(image), torch.zeros_like(image)
+    light = torch.zeros(bank.n_channels, *psi.shape, dtype=image.dtype)
+    coverage = torch.zeros_like(light)
     for plane in np.unique(index):
         mask = torch.from_numpy(index == plane).to(image.dtype).expand_as(image)
-        blur = Blur(bank.psf[plane : plane + 1].double(), psi.shape)
+        blur = Blur(bank.psf[plane : plane + 1].double(), psi.shape, latent=bank.latent)
         light += blur(image * mask)[0]
         coverage += blur(mask)[0]
     return (light / coverage.clamp_min(1e-12)).clamp(0, 1).numpy()

@@ -1,4 +1,4 @@
-"""The command line: dpcip psf | simulate | solve | fetch | evaluate | study | bench, each on a user's own files."""
+"""The command line: a user's own files through each verb, from a camera's blur to a solve and its score."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import torch
 
 from dpcip import __version__
 from dpcip.bench import MAIN_VARIANTS, VARIANTS, run_bench
+from dpcip.calibrate_command import calibrate
 from dpcip.camera import simulate as simulate_capture
 from dpcip.captures import CAPTURES, read_capture
 from dpcip.cases import read_plan
@@ -21,6 +22,7 @@ from dpcip.errors import InputError
 from dpcip.generators import GENERATORS, with_generator
 from dpcip.io import MILLIMETRE, Unit, claimed, psi_of_map, read_depth, read_image, replacing, write_image
 from dpcip.metrics import confidence_metrics, depth_metrics, image_metrics
+from dpcip.noise import estimate_noise
 from dpcip.optics import Lens, read_optics
 from dpcip.phasecam3d import fetch as fetch_phasecam3d
 from dpcip.photo_options import photo_options
@@ -150,6 +152,18 @@ def simulate(
 @click.option(
     "--max-seconds", type=click.FloatRange(0, min_open=True), help="Stop after so long; the same command goes on."
 )
+@click.option(
+    "--noise",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    help="Standard deviation of the noise, full scale 1. Default: estimated from the photograph.",
+)
+@click.option(
+    "--psi-tv",
+    type=click.FloatRange(0),
+    default=0.0,
+    show_default=True,
+    help="Weight of the depth's total variation: smooths what noise leaves open.",
+)
 @click.option("--seed", type=SEED, default=0, show_default=True, help="Seed of the generator.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or mps.")
 @click.option("--threads", type=click.IntRange(1, 1024), help="CPU threads. Default: all cores.")
@@ -164,6 +178,8 @@ def solve_command(
     generator: str,
     iterations: int | None,
     max_seconds: float | None,
+    noise: float | None,
+    psi_tv: float,
     seed: int,
     device: str,
     threads: int | None,
@@ -181,6 +197,7 @@ def solve_command(
     settings = with_generator(dataclasses.replace(PRESETS[preset], seed=seed), generator)
     settings = with_iterations(settings, iterations or settings.iterations)
     check_capture(read.light, read.bank, str(coded))
+    settings = dataclasses.replace(settings, noise=noise or estimate_noise(read.light), psi_tv=psi_tv)
     if threads:
         torch.set_num_threads(threads)
     identity = tiled_identity(fingerprint(read.light, read.bank, settings, device), tile_px)
@@ -302,6 +319,9 @@ def bench(out: Path, scenes: str, seeds: int, variants: str, only_report: bool) 
     A few hours on two cores. Interrupted, the same command goes on; runs, also unfinished ones, are kept in OUT/runs.
     """
     run_bench(out, scenes.split(","), list(range(seeds)), variants.split(","), only_report)
+
+
+cli.add_command(calibrate)
 
 
 def _read_report(directory: Path) -> dict:

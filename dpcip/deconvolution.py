@@ -80,7 +80,7 @@ def deconvolve(
     noise: float = NOISE,
     n_reweightings: int = REWEIGHTINGS,
 ) -> Tensor:
-    """The image x that minimises `|camera(x) - capture|^2 / noise^2 + prior(x)`: [C, H, W], not clipped to [0, 1].
+    """The image x that minimises `|camera(x) - capture|^2 / noise^2 + prior(x)`: [L, H, W], not clipped to [0, 1].
 
     camera: the masked DCM at a depth map. start: an image to begin from; the prior is not convex, so a better start
     ends in a better image. Iteratively reweighted least squares, each solved by conjugate gradients.

@@ -19,10 +19,10 @@ Size = tuple[int, int]
 
 
 class Generator(nn.Module):
-    """Base of all generators: forward() -> (sharp [C, H, W] in [0, 1], psi [H, W] in [psi_min, psi_max]).
+    """Base of all generators: forward() -> (sharp [L, H, W] in [0, 1], psi [H, W] in [psi_min, psi_max]).
 
     A subclass sets `code`, the fixed input [1, D, H, W], `network`, which maps it to features, and `head`, which maps
-    those to [1, C + 1, H, W]; a sigmoid follows. Draw all random numbers in __init__: the caller has seeded torch.
+    those to [1, L + 1, H, W]; a sigmoid follows. Draw all random numbers in __init__: the caller has seeded torch.
     """
 
     learning_rate: ClassVar[float] = 0.01  # of Adam; DIP's and PIP's

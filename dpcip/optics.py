@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -42,6 +43,10 @@ class Lens:
         """Defocus psi (rad at the reference wavelength) of a point at `depth_m` (m, > 0); nearer is larger (eq. 1)."""
         return (1.0 / depth_m - 1.0 / self.focus_m) / self.dioptres_per_psi
 
+    def psi_from_dioptres(self, inverse_depth: Array) -> Array:
+        """Defocus psi (rad) of a point at 1 / `inverse_depth` metres; 0 dioptres is infinitely far (eq. 1)."""
+        return (inverse_depth - 1.0 / self.focus_m) / self.dioptres_per_psi
+
     def depth_from_psi(self, psi: Array) -> Array:
         """Depth (m) of a point with defocus `psi` (rad), the inverse of eq. 1.
 
@@ -49,6 +54,30 @@ class Lens:
         the published camera).
         """
         return 1.0 / (psi * self.dioptres_per_psi + 1.0 / self.focus_m)
+
+    def refocused(self, psi_offset: float) -> Lens:
+        """The lens whose psi of any depth is this one's plus `psi_offset` (rad): only the focus distance differs."""
+        if psi_offset == 0:
+            return self
+        return dataclasses.replace(self, focus_m=1.0 / (1.0 / self.focus_m - psi_offset * self.dioptres_per_psi))
+
+
+def focus_from_known(psi: np.ndarray, depth_m: np.ndarray, lens: Lens) -> Lens:
+    """The lens with the focus distance that suits points of known distance: psi found (rad) at depths known (m), [N].
+
+    A solve finds psi whether or not the focus distance is right, as PSFs depend on psi alone; only the depths made
+    from psi are then off, by one constant in 1/z (eq. 1). A single known distance tells the constant; of several, the
+    mean over 1/z is taken. Raises InputError for no points, unequal numbers, or points that imply no real focus.
+    """
+    psi, depth_m = np.atleast_1d(psi).astype(float), np.atleast_1d(depth_m).astype(float)
+    if psi.shape != depth_m.shape or psi.size == 0:
+        raise InputError(f"focus: got {psi.size} values of psi and {depth_m.size} depths; give both for each point")
+    if not (np.isfinite(psi).all() and (depth_m > 0).all()):
+        raise InputError("focus: psi must be finite and the known depths positive (metres); leave other points out")
+    dioptres = float(np.mean(1.0 / depth_m - psi * lens.dioptres_per_psi))
+    if dioptres <= 0:
+        raise InputError(f"focus: the points put it beyond infinity ({dioptres:.3g} dioptres); check their unit")
+    return dataclasses.replace(lens, focus_m=1.0 / dioptres)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -70,14 +70,19 @@ class PsfBank:
     psf: float32 or float64 tensor [P, C, K, K], K odd, non-negative, each kernel summing to 1.
     psi: float64 array [P], rad, strictly increasing.
     lens: what turns psi into metres.
+    latent: for each observed channel the channel of the all-in-focus image that it sees. Default: its own. A dual-pixel
+    sensor's two views of one grey image are (0, 0).
     """
 
     psf: torch.Tensor
     psi: np.ndarray
     lens: Lens = field(default_factory=Lens)
     source: str = "PSF bank"
+    latent: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
+        if not self.latent and self.psf.ndim == 4:
+            object.__setattr__(self, "latent", tuple(range(self.psf.shape[1])))
         problem = self._problem()
         if problem:
             raise InputError(f"{self.source}: {problem}")
@@ -104,6 +109,8 @@ class PsfBank:
         worst = (psf.sum(dim=(2, 3)) - 1).abs().max().item()
         if worst > SUM_TOLERANCE:
             return f"a kernel's sum is off 1 by {worst:.3g}; divide each kernel by its sum"
+        if len(self.latent) != psf.shape[1] or set(self.latent) != set(range(self.n_latent)):
+            return f"latent is {self.latent} for {psf.shape[1]} channels; give each the number of what it sees, from 0"
         nearest_m = self.lens.depth_from_psi(float(psi[0]))
         if nearest_m <= 0 or not np.isfinite(nearest_m):
             return f"psi = {psi[0]:g} lies beyond infinity for this lens; check psi, aperture radius and focus"
@@ -112,6 +119,18 @@ class PsfBank:
     @property
     def n_channels(self) -> int:
         return self.psf.shape[1]
+
+    @property
+    def n_latent(self) -> int:
+        """Channels of the all-in-focus image."""
+        return max(self.latent) + 1
+
+    def in_latent(self, capture: torch.Tensor) -> torch.Tensor:
+        """The mean of the observed channels that see the same latent one: [C, H, W] -> [L, H, W]."""
+        if self.latent == tuple(range(len(capture))):
+            return capture
+        seen = torch.tensor(self.latent, device=capture.device)
+        return torch.stack([capture[seen == number].mean(dim=0) for number in range(self.n_latent)])
 
     @property
     def size(self) -> int:
@@ -141,7 +160,7 @@ class PsfBank:
         covers = keep[0] and keep[-1] and np.allclose(np.diff(self.psi[keep]), 1)
         if keep.all() or not covers:
             return self
-        return PsfBank(self.psf[torch.from_numpy(keep)], self.psi[keep], self.lens, self.source)
+        return replace(self, psf=self.psf[torch.from_numpy(keep)], psi=self.psi[keep])
 
     def energy(self, box: int) -> np.ndarray:
         """Share of each kernel's energy inside a centred `box` x `box` window: [P, C] in [0, 1] (paper, Table 3)."""
@@ -154,19 +173,24 @@ class PsfBank:
         """Writes .npz (`psf`, `psi` and the lens), or .mat in the released code's layout, by the file's ending."""
         if path.suffix not in (".npz", ".mat"):
             raise InputError(f"{path}: a PSF bank is saved as .npz or .mat")
+        if path.suffix == ".mat" and self.n_latent != self.n_channels:
+            raise InputError(f"{path}: the released code's layout knows no latent channels; save the bank as .npz")
         with replacing(path) as temporary:
             if path.suffix == ".mat":
                 savemat(temporary, {"data": _mat_fields(self)}, appendmat=False)
                 return
             with temporary.open("wb") as file:
                 lens = {name: np.float64(value) for name, value in vars(self.lens).items()}
-                np.savez(file, allow_pickle=False, psf=self.psf.numpy(), psi=self.psi, **lens)
+                latent = np.array(self.latent)
+                np.savez(file, allow_pickle=False, psf=self.psf.numpy(), psi=self.psi, latent=latent, **lens)
 
     @classmethod
     def load(cls, path: Path) -> PsfBank:
-        """Reads .npz (arrays `psf` [P, C, K, K] and `psi` [P], lens optional) or the released `data.mat`.
+        """Reads .npz or the released `data.mat`.
 
-        Raises InputError for a file that is missing, unreadable or does not hold a valid bank.
+        .npz holds the arrays `psf` [P, C, K, K] and `psi` [P] (rad) or `dioptres` [P] (1/m); the lens's numbers and
+        `latent` [C] are optional. Planes may stand in any order. Raises InputError for a file that is missing,
+        unreadable or does not hold a valid bank.
         """
         if not path.is_file():
             raise InputError(f"{path}: no such file; make a bank with 'dpcip psf --out {path.with_suffix('.npz')}'")
@@ -174,26 +198,36 @@ class PsfBank:
         if path.suffix not in readers:
             raise InputError(f"{path}: a PSF bank is a .npz or .mat file")
         try:
-            psf, psi, lens = readers[path.suffix](path)
+            psf, psi, lens, latent = readers[path.suffix](path)
         except InputError:
             raise
         except Exception as error:  # the readers raise many kinds for a damaged file
             raise InputError(f"{path}: cannot be read as a PSF bank ({error}); make it anew") from error
-        return cls(torch.from_numpy(psf), psi, lens, str(path))
+        if psi.ndim == 1 and len(psi) == len(psf):
+            order = np.argsort(psi, kind="stable")
+            psf, psi = np.ascontiguousarray(psf[order]), psi[order]
+        return cls(torch.from_numpy(psf), psi, lens, str(path), latent)
 
 
-def _read_npz(path: Path) -> tuple[np.ndarray, np.ndarray, Lens]:
+Contents = tuple[np.ndarray, np.ndarray, Lens, tuple[int, ...]]  # psf, psi, lens, latent
+
+
+def _read_npz(path: Path) -> Contents:
     with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-        missing = {"psf", "psi"} - set(archive.files)
+        missing = {"psf"} - set(archive.files) | ({"psi"} if not {"psi", "dioptres"} & set(archive.files) else set())
         if missing:
             names = " and ".join(sorted(missing))
-            raise InputError(f"{path}: has no array {names}; it needs psf [P, C, K, K] and psi [P]")
+            raise InputError(f"{path}: has no array {names}; it needs psf [P, C, K, K] and psi (or dioptres) [P]")
         lens = Lens(**{name: float(archive[name]) for name in vars(Lens()) if name in archive.files})
         psf = archive["psf"]
-        psi = np.asarray(archive["psi"], dtype=np.float64)
+        if "psi" in archive.files:
+            psi = np.asarray(archive["psi"], dtype=np.float64)
+        else:
+            psi = lens.psi_from_dioptres(np.asarray(archive["dioptres"], dtype=np.float64))
+        latent = tuple(int(number) for number in np.ravel(archive["latent"])) if "latent" in archive.files else ()
     if not np.issubdtype(psf.dtype, np.floating):
         raise InputError(f"{path}: psf is {psf.dtype}; store it as float32")
-    return psf.astype(np.float64 if psf.dtype == np.float64 else np.float32), psi, lens
+    return psf.astype(np.float64 if psf.dtype == np.float64 else np.float32), psi, lens, latent
 
 
 def _mat_fields(bank: PsfBank) -> dict[str, object]:
@@ -214,7 +248,7 @@ def _mat_fields(bank: PsfBank) -> dict[str, object]:
     }
 
 
-def _read_mat(path: Path) -> tuple[np.ndarray, np.ndarray, Lens]:
+def _read_mat(path: Path) -> Contents:
     contents = loadmat(path)
     if "data" not in contents:
         raise InputError(f"{path}: has no struct 'data'; expected the released code's data.mat layout")
@@ -227,7 +261,7 @@ def _read_mat(path: Path) -> tuple[np.ndarray, np.ndarray, Lens]:
         raise InputError(f"{path}: psf_kernels has shape {kernels.shape}; expected [channels, K, K, planes]")
     psi = np.asarray(struct["Psi"], dtype=np.float64).ravel()
     psf = np.ascontiguousarray(kernels.transpose(3, 0, 1, 2))
-    return psf, psi, _mat_lens(struct, path)
+    return psf, psi, _mat_lens(struct, path), ()
 
 
 def _mat_lens(struct: np.void, path: Path) -> Lens:

@@ -43,7 +43,7 @@ log = logging.getLogger("dpcip")
 class Solution:
     """The result of a solve.
 
-    sharp: all-in-focus image, float32 [C, H, W] in [0, 1]. psi: float32 [H, W], rad. depth_m: float32 [H, W], metres.
+    sharp: all-in-focus image, float32 [L, H, W] in [0, 1]. psi: float32 [H, W], rad. depth_m: float32 [H, W], metres.
     psi_std: float32 [H, W], rad; how uncertain psi is (dpcip/start.py).
     coded: what the camera model makes of them, float32 [C, H, W]; its difference from the capture is the residual.
     fits_db: data fit of each iteration, -10 log10 of the mean squared residual; NaN while the start is fitted, empty
@@ -73,7 +73,7 @@ def fingerprint(capture: np.ndarray, bank: PsfBank, settings: Settings, device: 
         digest.update(Path(__file__).with_name(f"{module}.py").read_bytes())
     for array in (capture, bank.psf.numpy(), bank.psi):
         digest.update(f"{array.shape}{array.dtype}".encode() + np.ascontiguousarray(array).tobytes())
-    digest.update(json.dumps([asdict(settings), asdict(bank.lens)], sort_keys=True).encode())
+    digest.update(json.dumps([asdict(settings), asdict(bank.lens), bank.latent], sort_keys=True).encode())
     return digest.hexdigest()
 
 
@@ -266,6 +266,7 @@ def _solution(stepper: Stepper, identity: str, begin: float, reason: str) -> Sol
             "planes": len(bank.psi),
             "psi_range": bank.psi_range,
             "taps": bank.size,
+            "latent": bank.latent,
             "lens": asdict(bank.lens),
         },
         "machine": describe(stepper.device),

@@ -8,6 +8,8 @@ from typing import Literal
 from dpcip.camera import Convolution
 from dpcip.errors import InputError
 
+ROUNDING = 0.29 / 255  # standard deviation of rounding to 8 bits, full scale 1
+
 CHOICES = {
     "precision": ("float32", "auto"),
     "convolution": ("fft", "direct"),
@@ -34,6 +36,8 @@ class Settings:
     refine: bool = False  # at the end depth edges move to the image's, and the image is deconvolved at that depth
     spike_factor: float | None = None  # a loss above so many times the recent median is rolled back; NaN always is
     convergence_window: int | None = None  # the loss fell by less than 5 % in so many iterations: cool down, then stop
+    noise: float = ROUNDING  # standard deviation of the capture's noise, full scale 1 (dpcip/noise.py estimates it)
+    psi_tv: float = 0.0  # weight of psi's total variation, as a share of its range, in the loss
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -43,6 +47,8 @@ class Settings:
         for name, choices in CHOICES.items():
             if getattr(self, name) not in choices:
                 raise InputError(f"settings: {name} is {getattr(self, name)!r}; choose from {', '.join(choices)}")
+        if not (0 < self.noise < 1 and self.psi_tv >= 0):
+            raise InputError(f"settings: noise {self.noise} must lie between 0 and 1, psi_tv {self.psi_tv} not below 0")
         if not 0 < self.learning_rate < 1:
             raise InputError(f"settings: learning_rate is {self.learning_rate}; it must lie between 0 and 1")
 

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from dpcip.camera import InterpolatedDCM, MaskedDCM
-from dpcip.deconvolution import NOISE
+from dpcip.deconvolution import NOISE, gradient
 from dpcip.finish import refined
 from dpcip.generators import make_generator
 from dpcip.losses import ssim
@@ -44,7 +44,7 @@ def uses_bfloat16(settings: Settings, device: torch.device) -> bool:
 
 @dataclass
 class Estimate:
-    """What a solve has found: all-in-focus image [C, H, W] in [0, 1], defocus psi [H, W] in rad, and where.
+    """What a solve has found: all-in-focus image [L, H, W] in [0, 1], defocus psi [H, W] in rad, and where.
 
     iteration: -1 for what it began with.
     """
@@ -72,7 +72,7 @@ class Stepper:
         self.device = device
         self.capture = capture.to(device)
         size = (capture.shape[-2], capture.shape[-1])
-        generator = make_generator(settings.generator, size, bank.psi_range, len(capture), settings.seed)
+        generator = make_generator(settings.generator, size, bank.psi_range, bank.n_latent, settings.seed)
         memory_format = torch.channels_last if settings.channels_last else torch.contiguous_format
         self.generator = generator.to(device=device, memory_format=memory_format)  # type: ignore[call-overload]
         single = dataclasses.replace(bank, psf=bank.psf.float())
@@ -90,7 +90,7 @@ class Stepper:
         self.n_rollbacks = 0
         self.losses: list[float] = []
         self.fits_db: list[float] = []
-        self.best = Estimate(torch.zeros_like(self.capture), torch.zeros_like(self.capture[0]))
+        self.best = Estimate(torch.zeros(bank.n_latent, *size, device=device), torch.zeros(size, device=device))
         self._snapshot: dict[str, object] = {}
         self.start: Start | None = None  # what the generator is fitted to first
         self._refined_start: Estimate | None = None
@@ -158,14 +158,19 @@ class Stepper:
         self._note_convergence()
 
     def _note_convergence(self) -> None:
-        """Converged is a loss that hardly falls once the guide has gone."""
+        """Converged is a loss that hardly falls once the guide has gone, or a residual that is no more than noise.
+
+        Beyond that the generator would draw the noise (Morozov's discrepancy principle).
+        """
         settings = self.settings
         first = settings.warmup_iterations + max(settings.l2_iterations, settings.guide_iterations)
-        if self.converged_at is None and converged(self.losses[first:], settings.convergence_window):
+        explained = self.iteration > settings.warmup_iterations and self.fits_db[-1] > -20 * math.log10(settings.noise)
+        done = explained or converged(self.losses[first:], settings.convergence_window)
+        if self.converged_at is None and settings.convergence_window and done:
             self.converged_at = self.iteration
 
     def _loss(self, sharp: Tensor, psi: Tensor) -> tuple[Tensor, Tensor, float]:
-        """The loss that rates a state, the pull towards the start beside it, and the data fit (dB; NaN in warm-up)."""
+        """The loss that rates a state, the pull of start and smoothness beside it, and the fit (dB; NaN in warm-up)."""
         settings, age = self.settings, self.iteration - self.settings.warmup_iterations
         guide = torch.zeros((), device=self.device)
         if age < settings.guide_iterations:
@@ -179,6 +184,8 @@ class Stepper:
         coded = self.camera(sharp, psi)
         squared_error = F.mse_loss(coded, self.capture)
         loss = squared_error if age < settings.l2_iterations else 1 - ssim(coded, self.capture)
+        if settings.psi_tv:
+            guide = guide + settings.psi_tv * gradient(self._share(psi)[None]).abs().sum(dim=0).mean()
         return loss, guide, -10 * math.log10(max(squared_error.item(), 1e-12))
 
     def _share(self, psi: Tensor) -> Tensor:
@@ -190,12 +197,12 @@ class Stepper:
         """Image and psi from the capture's local spectra, computed once."""
         if self.start is None:
             with torch.no_grad():
-                self.start = find_start(self.capture, self.bank)
+                self.start = find_start(self.capture, self.bank, self.settings.noise)
         return self.start
 
     def psi_std(self, psi: Tensor) -> Tensor:
         """How uncertain psi [H, W] is, whether or not the solve began with the depth prior: [H, W], rad."""
-        prior = self.start.prior if self.start else depth_prior(self.capture, self.bank)
+        prior = self.start.prior if self.start else depth_prior(self.capture, self.bank, self.settings.noise)
         return uncertainty(psi, prior, self.bank)
 
     def finished(self) -> Estimate:
@@ -220,9 +227,10 @@ class Stepper:
         if not self.settings.refine:
             return found
         with torch.no_grad():
-            sharp, psi = refined(self.capture, self.bank, found.sharp, found.psi)
+            sharp, psi = refined(self.capture, self.bank, found.sharp, found.psi, self.settings.noise)
         better = dataclasses.replace(found, sharp=sharp, psi=psi)
-        return better if self._squared_error(better) <= max(self._squared_error(found), NOISE**2) else found
+        noise = max(NOISE, self.settings.noise)
+        return better if self._squared_error(better) <= max(self._squared_error(found), noise**2) else found
 
     def _squared_error(self, found: Estimate) -> float:
         with torch.no_grad():

@@ -14,18 +14,20 @@ differ from one frequency to the next by a factor of e^+-1.5, which is averaged 
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 from torch import Tensor
 
 from dpcip.psf import PsfBank
+from dpcip.settings import ROUNDING
 
 WINDOW_PX = 24  # side of a Hann window; of 16, 24, 32 and 48 the best after smoothing (docs: notebook on the solver)
 STRIDE_PX = 4
 SPECTRUM_SLOPE = 2.4  # p above
 CHANNEL_CORRELATION = 0.98
 UNBLURRED = 0.01  # amplitude of what the PSFs do not explain (depth edges, saturated spots), as a share of the texture
-ROUNDING = 0.29 / 255  # standard deviation of rounding to 8 bits
 LOWEST_CYCLES = 2.5  # in a window: lower frequencies hardly tell planes apart and suffer from the window
 LEVELS = torch.logspace(-3, 1, 9)  # amplitudes s that are tried
 LEVEL_SPREAD = 1.5  # standard deviation of ln s between frequencies
@@ -37,7 +39,7 @@ def half_planes(bank: PsfBank) -> PsfBank:
     psf = torch.empty(2 * len(bank.psf) - 1, *bank.psf.shape[1:], dtype=bank.psf.dtype)
     psf[::2], psf[1::2] = bank.psf, (bank.psf[1:] + bank.psf[:-1]) / 2
     psi = np.interp(np.arange(len(psf)) / 2, np.arange(len(bank.psi)), bank.psi)
-    return PsfBank(psf, psi, bank.lens, bank.source)
+    return replace(bank, psf=psf, psi=psi)
 
 
 def hann_window(window_px: int) -> Tensor:
@@ -47,9 +49,10 @@ def hann_window(window_px: int) -> Tensor:
     return window / window.norm()
 
 
-def texture_covariance(psf: Tensor, window: Tensor) -> Tensor:
+def texture_covariance(psf: Tensor, window: Tensor, latent: tuple[int, ...]) -> Tensor:
     """Covariance of the channels' windowed spectra for a texture with s = 1: [C, K, K] -> [N, N // 2 + 1, C, C].
 
+    latent: see PsfBank; channels that see the same are fully correlated.
     Exact for a stationary texture: its autocovariance is multiplied by the window's, then transformed. Without that
     the window's leakage fills the zeros of the OTF, and every psi comes out too close to the focus.
     """
@@ -61,7 +64,8 @@ def texture_covariance(psf: Tensor, window: Tensor) -> Tensor:
     frequency = _frequency(side)
     power = (frequency * n).clamp_min(1) ** -SPECTRUM_SLOPE
     identity = torch.eye(len(psf), dtype=torch.float64)
-    correlation = CHANNEL_CORRELATION + (1 - CHANNEL_CORRELATION) * identity
+    same = torch.tensor([[a == b for b in latent] for a in latent], dtype=torch.float64)
+    correlation = CHANNEL_CORRELATION + (1 - CHANNEL_CORRELATION) * same
     spectrum = otf[:, None] * correlation[..., None, None] * otf.conj() + UNBLURRED**2 * identity[..., None, None]
     padded = torch.zeros(side, side, dtype=torch.float64)
     padded[:n, :n] = window
@@ -97,7 +101,7 @@ def _mirror(image: Tensor, dim: int, margin: tuple[int, int]) -> Tensor:
     return image.index_select(dim, torch.as_tensor(index))
 
 
-def depth_likelihood(capture: Tensor, bank: PsfBank, window_px: int = WINDOW_PX, noise: float = ROUNDING) -> Tensor:
+def depth_likelihood(capture: Tensor, bank: PsfBank, noise: float = ROUNDING, window_px: int = WINDOW_PX) -> Tensor:
     """Log-likelihood of each plane around every fourth pixel: float32 [P, ceil(H / 4), ceil(W / 4)].
 
     capture: [C, H, W] in [0, 1], linear in light. noise: the sensor's standard deviation, full scale 1. Values are
@@ -111,7 +115,10 @@ def depth_likelihood(capture: Tensor, bank: PsfBank, window_px: int = WINDOW_PX,
     if window_px % 2 == 0:
         count[:, -1] = 1
     spectra, grid = _spectra(capture.float().cpu(), window, used)
-    scores = [_plane_score(spectra, texture_covariance(p, window)[used], count[used], noise) for p in bank.psf.double()]
+    scores = [
+        _plane_score(spectra, texture_covariance(p, window, bank.latent)[used], count[used], noise)
+        for p in bank.psf.double()
+    ]
     return torch.stack(scores).reshape(len(bank.psf), *grid)
 
 

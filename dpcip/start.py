@@ -13,6 +13,7 @@ from dpcip.camera import MaskedDCM
 from dpcip.deconvolution import deconvolve
 from dpcip.edges import snap_to_edges, spread, trusted
 from dpcip.psf import PsfBank
+from dpcip.settings import ROUNDING
 from dpcip.smoothing import best_value, semi_global_cost
 from dpcip.spectral import STRIDE_PX, depth_likelihood, half_planes
 from dpcip.veto import Attempt, possible
@@ -37,16 +38,16 @@ class DepthPrior:
     psi_std: Tensor
 
 
-def depth_prior(capture: Tensor, bank: PsfBank) -> DepthPrior:
+def depth_prior(capture: Tensor, bank: PsfBank, noise: float = ROUNDING) -> DepthPrior:
     """Depth and its uncertainty from the capture's local spectra alone: [C, H, W] in [0, 1] -> two maps [H, W]."""
     planes = half_planes(bank)
-    costs = window_costs(capture, planes)
+    costs = window_costs(capture, planes, noise)
     return depth_of_costs(costs, planes.psi, (capture.shape[-2], capture.shape[-1]))[1]
 
 
-def window_costs(capture: Tensor, planes: PsfBank) -> np.ndarray:
+def window_costs(capture: Tensor, planes: PsfBank, noise: float) -> np.ndarray:
     """Cost of each plane in each window: its negative log-likelihood, discounted for overlap, [P, h, w]."""
-    return -depth_likelihood(capture, planes).numpy() / OVERLAP
+    return -depth_likelihood(capture, planes, noise).numpy() / OVERLAP
 
 
 def depth_of_costs(costs: np.ndarray, planes: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, DepthPrior]:
@@ -88,7 +89,7 @@ def _enlarged(values: np.ndarray, size: tuple[int, int]) -> Tensor:
 
 @dataclass(frozen=True)
 class Start:
-    """What the generator is fitted to first: image [C, H, W], psi [H, W] (rad), and where psi is trusted (1 or 0).
+    """What the generator is fitted to first: image [L, H, W], psi [H, W] (rad), and where psi is trusted (1 or 0).
 
     psi_std: the depth prior's, [H, W], rad.
     """
@@ -104,13 +105,13 @@ class Start:
         return DepthPrior(self.psi, self.psi_std)
 
 
-def find_start(capture: Tensor, bank: PsfBank) -> Start:
+def find_start(capture: Tensor, bank: PsfBank, noise: float = ROUNDING) -> Start:
     """Depth from the capture's local spectra, its image by deconvolution, and the depth's edges moved to the image's.
 
     Depths at which the image would need light below black or above white are ruled out (dpcip/veto.py); light above
     white only if the capture keeps away from it, but for a few faulty pixels, since highlights may well be brighter
     than the sensor's white.
-    capture: [C, H, W] in [0, 1], float32 like the bank; the results are on its device.
+    capture: [C, H, W] in [0, 1], float32 like the bank; the results are on its device. noise: its standard deviation.
     """
     size = (capture.shape[-2], capture.shape[-1])
     camera = MaskedDCM(bank, size).to(capture.device)
@@ -119,11 +120,12 @@ def find_start(capture: Tensor, bank: PsfBank) -> Start:
     def attempt(costs: np.ndarray) -> Attempt:
         psi_grid, prior = depth_of_costs(costs, planes.psi, size)
         psi = prior.psi.to(capture.device)
-        image = deconvolve(camera.at(psi), capture, capture, START_NOISE, START_REWEIGHTINGS)
+        begin = bank.in_latent(capture)
+        image = deconvolve(camera.at(psi), capture, begin, max(START_NOISE, noise), START_REWEIGHTINGS)
         return Attempt(psi_grid, psi, prior.psi_std.to(capture.device), image)
 
     n_white = int((capture.amax(dim=0) >= WHITE).sum())
     within_white = n_white <= max(1, FEW * size[0] * size[1])
-    found = possible(window_costs(capture, planes), planes.psi, STRIDE_PX, attempt, within_white)
+    found = possible(window_costs(capture, planes, noise), planes.psi, STRIDE_PX, attempt, within_white)
     sharp = found.image.clamp(0, 1)
     return Start(sharp, snap_to_edges(found.psi, sharp), found.psi_std, trusted(found.psi))

@@ -202,7 +202,8 @@ def _of_nothing(part: np.ndarray, bank: PsfBank, identity: str) -> Solution:
     psi_std = np.full_like(psi, (high - low) / np.sqrt(12))  # of a uniform distribution
     report: dict[str, object] = {"fingerprint": identity, "stopped_by": "no contrast", "iterations": 0, "seconds": 0.0}
     part = part.astype(np.float32)
-    return Solution(part, psi, bank.lens.depth_from_psi(psi), psi_std, part, np.empty(0), report)
+    sharp = bank.in_latent(torch.from_numpy(part)).numpy()
+    return Solution(sharp, psi, bank.lens.depth_from_psi(psi), psi_std, part, np.empty(0), report)
 
 
 def _whole(

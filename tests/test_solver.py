@@ -227,9 +227,10 @@ def test_fingerprint_covers_what_changes_the_numbers(capture: np.ndarray, bank: 
     others += [
         fingerprint(capture + 1e-6, bank, QUICK),
         fingerprint(capture, dataclasses.replace(bank, lens=Lens(focus_m=1.0)), QUICK),
+        fingerprint(capture, dataclasses.replace(bank, latent=(0, 0, 0)), QUICK),
         fingerprint(capture, bank, dataclasses.replace(QUICK, seed=1)),
     ]
-    assert len({base, *others}) == 5
+    assert len({base, *others}) == 6
 
 
 def test_loss_that_was_never_a_number_is_an_error(
@@ -276,6 +277,31 @@ def test_guided_solve_does_not_converge_under_its_guide(capture: np.ndarray, ban
     while not stepper.done:
         stepper.step()
     assert stepper.end == 4 + 10 + 10 + 2
+
+
+def test_solve_ends_once_the_residual_is_noise(capture: np.ndarray, bank: PsfBank) -> None:
+    """A capture said to be noisy is explained early; the same one said to be clean is not."""
+    settings = dataclasses.replace(QUICK, iterations=30, convergence_window=10, cooldown_iterations=3)
+    noisy, clean = (
+        Stepper(torch.tensor(capture), bank, dataclasses.replace(settings, noise=noise), CPU) for noise in (0.15, 1e-3)
+    )
+    for stepper in (noisy, clean):
+        while not stepper.done:
+            stepper.step()
+    first = next(k for k, fit in enumerate(noisy.fits_db) if k and fit > -20 * math.log10(0.15))
+    assert noisy.iteration == first + 1 + 3
+    assert clean.iteration == 30
+
+
+def test_total_variation_flattens_psi(capture: np.ndarray, bank: PsfBank) -> None:
+    roughness = []
+    for weight in (0.0, 5.0):
+        stepper = Stepper(torch.tensor(capture), bank, dataclasses.replace(QUICK, iterations=20, psi_tv=weight), CPU)
+        while not stepper.done:
+            stepper.step()
+        psi = stepper.generator()[1]
+        roughness.append(psi.diff(dim=0).abs().mean().item() + psi.diff(dim=1).abs().mean().item())
+    assert roughness[1] < 0.5 * roughness[0]
 
 
 @pytest.mark.parametrize("iterations", [1, 4])

@@ -59,7 +59,7 @@ def test_covariance_is_that_of_blurred_textures(bank: PsfBank, monkeypatch: pyte
     monkeypatch.setattr(spectral, "UNBLURRED", 0.0)
     side, psf = 24, bank.psf[0].double()
     window = hann_window(side)
-    modelled = texture_covariance(psf, window).real
+    modelled = texture_covariance(psf, window, tuple(range(len(psf)))).real
     rng = np.random.default_rng(0)
     spectra = []
     frequency = np.hypot(np.fft.fftfreq(256)[:, None], np.fft.rfftfreq(256))
