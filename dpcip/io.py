@@ -39,7 +39,8 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def _existing(path: Path, what: str) -> Path:
+def existing_file(path: Path, what: str) -> Path:
+    """The path, if it is that of a file; else raises InputError that asks for the path of `what`."""
     if not path.exists():
         raise InputError(f"{path}: no such file; give the path of {what}")
     if not path.is_file():
@@ -58,14 +59,35 @@ def _pixels(path: Path) -> np.ndarray:
                 image.load()
         pixels = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
     except Exception as error:  # each decoder has its own exceptions
-        raise InputError(f"{path}: cannot be read as an image ({_one_line(error)}); export it again") from error
+        raise InputError(f"{path}: cannot be read as an image ({one_line(error)}); export it again") from error
     if pixels is None:
         raise InputError(f"{path}: cannot be read as an image; save it as PNG or TIFF")
     return pixels if pixels.ndim == 2 else pixels[..., [2, 1, 0, *range(3, pixels.shape[2])]]
 
 
-def _one_line(error: Exception) -> str:
+def one_line(error: Exception) -> str:
+    """The error's message without line breaks, or its kind."""
     return " ".join(str(error).split()) or type(error).__name__
+
+
+def read_samples(path: Path) -> tuple[np.ndarray, float]:
+    """The samples of an RGB image as the file holds them, [H, W, 3], and the largest level that its format has.
+
+    8 or 16-bit integers (255, 65535), or floats in [0, 1] (1). Raises InputError for anything else: alpha or missing
+    channels, NaN, floats out of range.
+    """
+    pixels = _pixels(existing_file(path, "an RGB photograph"))
+    if pixels.ndim != 3 or pixels.shape[2] != 3:
+        raise InputError(f"{path}: {_describe_channels(pixels)}; save it as plain RGB without alpha")
+    if pixels.dtype in (np.uint8, np.uint16):
+        return pixels, float(np.iinfo(pixels.dtype).max)
+    if not np.issubdtype(pixels.dtype, np.floating):
+        raise InputError(f"{path}: samples are {pixels.dtype}; save 8 or 16-bit integers, or floats in [0, 1]")
+    if not np.isfinite(pixels).all():
+        raise InputError(f"{path}: contains NaN or infinity; fill those pixels first")
+    if pixels.min() < 0 or pixels.max() > 1:
+        raise InputError(f"{path}: values run from {pixels.min():.3g} to {pixels.max():.3g}; scale them to [0, 1]")
+    return pixels, 1.0
 
 
 def read_image(path: Path) -> np.ndarray:
@@ -73,21 +95,9 @@ def read_image(path: Path) -> np.ndarray:
 
     Raises InputError for anything else: alpha or missing channels, NaN, values out of range, a side under 64 pixels.
     """
-    pixels = _pixels(_existing(path, "an RGB photograph"))
-    if pixels.ndim != 3 or pixels.shape[2] != 3:
-        raise InputError(f"{path}: {_describe_channels(pixels)}; save it as plain RGB without alpha")
-    if pixels.dtype in (np.uint8, np.uint16):
-        image = pixels.astype(np.float32) / np.float32(np.iinfo(pixels.dtype).max)
-    elif np.issubdtype(pixels.dtype, np.floating):
-        image = pixels.astype(np.float32)
-    else:
-        raise InputError(f"{path}: samples are {pixels.dtype}; save 8 or 16-bit integers, or floats in [0, 1]")
-    if not np.isfinite(image).all():
-        raise InputError(f"{path}: contains NaN or infinity; fill those pixels first")
-    if image.min() < 0 or image.max() > 1:
-        raise InputError(f"{path}: values run from {image.min():.3g} to {image.max():.3g}; scale them to [0, 1]")
-    check_size(image.shape[:2], str(path))
-    return np.ascontiguousarray(image.transpose(2, 0, 1))
+    pixels, highest = read_samples(path)
+    check_size(pixels.shape[:2], str(path))
+    return np.ascontiguousarray((pixels.astype(np.float32) / np.float32(highest)).transpose(2, 0, 1))
 
 
 def _describe_channels(pixels: np.ndarray) -> str:
@@ -120,7 +130,7 @@ def read_depth(path: Path, unit: Unit, metres_per_level: float = MILLIMETRE) -> 
     Formats: .dpt (float32), .npy, .exr (channel Z, V, Y or the only one), .tif, and 16-bit PNG, whose integer levels
     are millimetres unless `metres_per_level` says otherwise. Metres may be +inf (sky), psi must be finite.
     """
-    _existing(path, "a depth map")
+    existing_file(path, "a depth map")
     suffix = path.suffix.lower()
     readers = {".dpt": _read_dpt, ".npy": _read_npy, ".exr": _read_exr}
     values = readers[suffix](path) if suffix in readers else _pixels(path)
@@ -170,7 +180,7 @@ def _read_npy(path: Path) -> np.ndarray:
     try:
         return np.load(path, allow_pickle=False)
     except (ValueError, EOFError, OSError) as error:
-        raise InputError(f"{path}: cannot be read as .npy ({_one_line(error)}); save it with numpy.save") from error
+        raise InputError(f"{path}: cannot be read as .npy ({one_line(error)}); save it with numpy.save") from error
 
 
 def _read_exr(path: Path) -> np.ndarray:
@@ -178,7 +188,7 @@ def _read_exr(path: Path) -> np.ndarray:
         with OpenEXR.File(str(path), separate_channels=True) as file:
             channels = {name: channel.pixels for name, channel in file.channels().items()}
     except Exception as error:  # the binding raises bare exceptions
-        raise InputError(f"{path}: cannot be read as OpenEXR ({_one_line(error)}); export it again") from error
+        raise InputError(f"{path}: cannot be read as OpenEXR ({one_line(error)}); export it again") from error
     for name in ("Z", "V", "Y", *(channels if len(channels) == 1 else ())):
         if name in channels:
             return np.asarray(channels[name], dtype=np.float32)

@@ -39,10 +39,7 @@ def uses_bfloat16(settings: Settings, device: torch.device) -> bool:
 
 @dataclass
 class Estimate:
-    """What a solve has found: all-in-focus image [L, H, W] in [0, 1], defocus psi [H, W] in rad, and where.
-
-    iteration: -1 for what it began with.
-    """
+    """What a solve has found: all-in-focus image [L, H, W] in [0, 1], psi [H, W] in rad, and where (-1: before)."""
 
     sharp: Tensor
     psi: Tensor
@@ -148,9 +145,7 @@ class Stepper:
         if not math.isfinite(value) or value > self._spike_level():
             self._roll_back()
             return
-        if (
-            self.iteration % SNAPSHOT_EVERY == 0
-        ):  # these weights have just shown a sound loss; anew after a rollback, too
+        if self.iteration % SNAPSHOT_EVERY == 0:  # weights of a sound loss; anew after a rollback, too
             self._snapshot = self._copy_of_state()
         self._keep(Estimate(sharp.detach(), psi.detach(), self.iteration, value))
         self.losses.append(value)
@@ -163,9 +158,9 @@ class Stepper:
         """Done is a loss that hardly falls once the guide has gone, or a residual that is no more than noise."""
         settings = self.settings
         first = settings.warmup_iterations + max(settings.l2_iterations, settings.guide_iterations)
-        fitted = self.iteration > settings.warmup_iterations and explained(self.fits_db[-1], settings.noise)
-        done = fitted or converged(self.losses[first:], settings.convergence_window)
-        if self.converged_at is None and settings.convergence_window and done:
+        window, begun = settings.convergence_window, self.iteration > settings.warmup_iterations
+        fitted = window is not None and begun and explained(self.fits_db[-1], settings.noise)
+        if self.converged_at is None and (fitted or converged(self.losses[first:], window)):
             self.converged_at = self.iteration
 
     def _loss(self, sharp: Tensor, psi: Tensor) -> tuple[Tensor, Tensor, float]:

@@ -34,6 +34,13 @@ def kept_solve(home: Path) -> Solution | None:
         return None
 
 
+def keep_solution(home: Path, solution: Solution) -> None:
+    """Writes solution.npz and, last, report.json to the folder, for `kept_solve`."""
+    with replacing(home / "solution.npz") as temporary, temporary.open("wb") as file:
+        np.savez(file, allow_pickle=False, **{name: getattr(solution, name) for name in ARRAYS})
+    write_json(home / "report.json", solution.report)
+
+
 def solve_cached(
     capture: np.ndarray,
     bank: PsfBank,
@@ -54,8 +61,6 @@ def solve_cached(
         progress = on_step is None and bool(os.environ.get(PROGRESS_FILE))
         checkpoint = home / "checkpoint.pt"
         solution = solve(capture, bank, settings, checkpoint=checkpoint, progress=progress, on_step=on_step)
-        with replacing(home / "solution.npz") as temporary, temporary.open("wb") as file:
-            np.savez(file, allow_pickle=False, **{name: getattr(solution, name) for name in ARRAYS})
-        write_json(home / "report.json", solution.report)
+        keep_solution(home, solution)
         checkpoint.unlink(missing_ok=True)
     return solution

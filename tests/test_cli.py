@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import logging
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import torch
 from PIL import Image
 
 from dpcip import cli
+from dpcip.camera import simulate
 from dpcip.io import claimed, read_depth, read_image, write_dpt, write_image, write_npy
 from dpcip.psf import PsfBank
 
@@ -148,6 +150,11 @@ def _negative_psf() -> np.ndarray:
 BAD_INPUTS: dict[str, tuple[Callable[[], object] | None, tuple, str]] = {
     "photo missing": (None, ("solve", "nope.png", "--out", "result"), "nope.png"),
     "photo is a folder": (lambda: Path("dir.png").mkdir(), ("solve", "dir.png", "--out", "result"), "dir.png"),
+    "truth is a folder": (
+        lambda: Path("dir.png").mkdir(),
+        ("simulate", "dir.png", "depth.npy", "--unit", "m", "--out", "c.png"),
+        "dir.png: is not a file",
+    ),
     "photo truncated": (_truncated, SOLVE, "photo.png"),
     "photo empty": (lambda: Path("photo.png").write_bytes(b""), SOLVE, "photo.png"),
     "photo with alpha": (_rgba, SOLVE, "alpha"),
@@ -180,6 +187,18 @@ BAD_INPUTS: dict[str, tuple[Callable[[], object] | None, tuple, str]] = {
         (*SOLVE, "--psf", "bank.mat"),
         "no struct 'data'",
     ),
+    "tone curve unknown": (None, (*SOLVE, "--gamma", "film"), "film"),
+    "black above white": (None, (*SOLVE, "--black", 300), "photo.png: black level 300"),
+    "region outside": (None, (*SOLVE, "--roi", "9,0,64,64"), "photo.png: region 9,0,64,64"),
+    "region of three": (None, (*SOLVE, "--roi", "0,0,64"), "four whole numbers"),
+    "raw that is none": (lambda: Path("p.dng").write_bytes(b"raw"), ("solve", "p.dng", "--out", "result"), "p.dng"),
+    "tiles too small": (
+        lambda: write_image(Path("photo.png"), np.random.default_rng(0).random((3, 64, 300))),
+        (*SOLVE, "--tile", 128),
+        "128 px are too few",
+    ),
+    "folder without a photograph": (lambda: Path("shot").mkdir(), ("solve", "shot", "--out", "result"), "shot"),
+    "unknown capture to fetch": (None, ("fetch", "phasecam4d"), "phasecam4d"),
     "unknown option": (None, (*SOLVE, "--iteration", 5), "--iteration"),
     "unknown preset": (None, (*SOLVE, "--preset", "best"), "best"),
     "unknown generator": (None, (*SOLVE, "--generator", "gan"), "gan"),
@@ -323,3 +342,44 @@ def test_bench_without_anything_to_report_on_says_so(files: Path, monkeypatch, c
     assert run(monkeypatch, "bench", "--out", "results", "--report") == 2
     told = capsys.readouterr().err
     assert "holds no run of the present code" in told and told.count("\n") == 1
+
+
+def test_a_captures_folder_in_tiles_with_its_tone_curve(tmp_path: Path, monkeypatch, capsys, caplog) -> None:
+    """Read as its capture.yaml says, solved in tiles, written with its tone curve, and told in the report."""
+    small = PsfBank.synthesise(psi=np.array([-2.0, 0, 2]), size=15)
+    blocks = np.kron(np.random.default_rng(0).random((3, 23, 35)), np.ones((1, 4, 4)))
+    light = simulate(blocks, np.zeros((92, 140)), small)
+    write_image(tmp_path / "shot" / "image.png", light ** (1 / 2.2), 16)
+    small.save(tmp_path / "shot" / "bank.npz")
+    (tmp_path / "shot" / "capture.yaml").write_text("gamma: 2.2\n")
+    monkeypatch.chdir(tmp_path)
+    command = ("solve", "shot", "--out", "result", "--iterations", 1, "--tile", 96)
+    caplog.set_level(logging.INFO, "dpcip")
+    assert run(monkeypatch, *command) == 0
+    assert "140x92 pixels in 2 tiles of 93x92" in caplog.text
+    assert "2.00/2 tiles" in capsys.readouterr().err
+    report = json.loads(Path("result/report.json").read_text())
+    assert report["photograph"]["gamma"] == report["photograph"]["written_with_gamma"] == 2.2
+    assert report["tiles"]["count"] == 2 and report["tiles"]["size"] == [93, 92]
+    shown = read_image(Path("result/all_in_focus.png"))
+    assert np.abs(shown - blocks ** (1 / 2.2)).mean() < 0.5 * np.abs(shown - blocks).mean()
+    assert {p.name for p in Path("result").iterdir()} == {*cli.RESULT_FILES, "report.json"}
+    assert run(monkeypatch, *command) == 0
+    assert "already solved" in capsys.readouterr().out
+    assert run(monkeypatch, *command[:-1], 100) == 2  # other tiles: another result
+    assert "holds the result of another photograph or other settings" in capsys.readouterr().err
+
+
+def test_out_of_time_in_tiles(tmp_path: Path, monkeypatch, capsys) -> None:
+    small = PsfBank.synthesise(psi=np.array([-2.0, 0, 2]), size=15)
+    write_image(tmp_path / "photo.png", np.random.default_rng(0).random((3, 92, 140)))
+    small.save(tmp_path / "bank.npz")
+    monkeypatch.chdir(tmp_path)
+    command = ("solve", "photo.png", "--psf", "bank.npz", "--out", "result", "--preset", "paper-short", "--tile", 96)
+    short = (*command, "--iterations", 1, "--quiet", "--max-seconds", 1e-9)
+    assert run(monkeypatch, *short) == 0
+    assert "out of time before the last tile was solved" in capsys.readouterr().out
+    assert not Path("result/report.json").exists() and Path("result/tiles/tile_00_00/solution.npz").exists()
+    assert run(monkeypatch, *short) == 0
+    assert json.loads(Path("result/report.json").read_text())["tiles"]["count"] == 2
+    assert not Path("result/tiles").exists()

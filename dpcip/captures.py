@@ -1,0 +1,103 @@
+"""Captures of a user's own coded camera: one folder each, with the photograph and what is known of the camera."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import yaml
+
+from dpcip.errors import InputError
+from dpcip.linearise import ToneCurve
+from dpcip.optics import read_optics
+from dpcip.photo_files import JPEG_SUFFIXES, RAW_SUFFIXES, Reading, read_photo
+from dpcip.psf import PsfBank
+
+if TYPE_CHECKING:
+    from dpcip.runner import Solution
+
+CAPTURES = Path(__file__).resolve().parent.parent / "data" / "captures"
+IMAGE_SUFFIXES = (".png", ".tif", ".tiff", *JPEG_SUFFIXES, *RAW_SUFFIXES)
+
+
+@dataclass(frozen=True)
+class UserCapture:
+    """A photograph and the camera that took it.
+
+    name: the folder's or the file's. light: float32 [3, H, W] in [0, 1], linear. tone: the file's tone curve.
+    record: how it was read, for a report. bank: the camera's PSFs. notes: the user's, or empty.
+    """
+
+    name: str
+    light: np.ndarray
+    tone: ToneCurve
+    record: dict[str, object]
+    bank: PsfBank
+    notes: str = ""
+
+    def as_photographed(self, solution: Solution) -> tuple[np.ndarray, Solution]:
+        """Capture and solution with the photograph's tone curve, to be looked at; the report says how it was read."""
+        sharp, coded = self.tone.encode(solution.sharp), self.tone.encode(solution.coded.clip(0, 1))
+        report = {**solution.report, "photograph": self.record}
+        return self.tone.encode(self.light), replace(solution, sharp=sharp, coded=coded, report=report)
+
+
+def photograph_of(folder: Path) -> Path:
+    """The image.* of a capture's folder; raises InputError unless there is exactly one."""
+    found = sorted(p for p in folder.glob("image.*") if p.suffix.lower() in IMAGE_SUFFIXES)
+    if len(found) != 1:
+        told = "holds no photograph" if not found else f"holds {len(found)} photographs"
+        raise InputError(f"{folder}: {told}; put one there as image.png, image.tif, image.jpg or image.dng")
+    return found[0]
+
+
+def bank_of(folder: Path) -> PsfBank:
+    """The camera's PSFs: bank.npz, or synthesised from optics.yaml; raises InputError unless one of them is there."""
+    bank, optics = folder / "bank.npz", folder / "optics.yaml"
+    if bank.is_file() == optics.is_file():
+        told = "neither bank.npz nor optics.yaml is there" if not bank.is_file() else "bank.npz and optics.yaml differ"
+        raise InputError(f"{folder}: {told}; give one of them")
+    return PsfBank.load(bank).integer_planes() if bank.is_file() else PsfBank.synthesise(read_optics(optics))
+
+
+def options_of(folder: Path) -> dict[str, object]:
+    """What capture.yaml says about reading the photograph: gamma, black, white and roi [X, Y, W, H], each optional."""
+    path = folder / "capture.yaml"
+    if not path.is_file():
+        return {}
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        Reading.of(values)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+    except (yaml.YAMLError, TypeError, ValueError, OSError) as error:
+        raise InputError(f"{path}: cannot be read ({' '.join(str(error).split())}); see data/README.md") from error
+    return values
+
+
+def read_capture(path: Path, options: Mapping[str, object] | None = None, bank_file: Path | None = None) -> UserCapture:
+    """A photograph, or the folder of a capture, with its camera.
+
+    options: as in `Reading.of`; they go before those of the folder's capture.yaml. bank_file: goes before the folder's
+    bank; a photograph without any is taken for one of the published camera. Raises InputError that names what is
+    missing or wrong.
+    """
+    bank = PsfBank.load(bank_file).integer_planes() if bank_file else None
+    if not path.is_dir():
+        reading = Reading.of(options or {})
+        light, record = read_photo(path, reading)
+        return UserCapture(path.stem, light, reading.tone, record, bank or PsfBank.synthesise())
+    reading = Reading.of({**options_of(path), **(options or {})})
+    light, record = read_photo(photograph_of(path), reading)
+    notes = path / "notes.md"
+    text = notes.read_text(encoding="utf-8") if notes.is_file() else ""
+    return UserCapture(path.name, light, reading.tone, record, bank or bank_of(path), text)
+
+
+def captures(root: Path = CAPTURES) -> Iterator[UserCapture]:
+    """Every capture below `root` (default: data/captures of the clone), by name; none if the folder is empty."""
+    for folder in sorted(p for p in root.glob("*") if p.is_dir()):
+        yield read_capture(folder)
