@@ -2,46 +2,35 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
 import logging
 import sys
 from pathlib import Path
 
 import click
 import numpy as np
-import torch
 
 from dpcip import __version__
 from dpcip.bench import MAIN_VARIANTS, VARIANTS, run_bench
 from dpcip.calibrate_command import calibrate
 from dpcip.camera import simulate as simulate_capture
-from dpcip.captures import CAPTURES, read_capture
+from dpcip.captures import CAPTURES
 from dpcip.errors import InputError
-from dpcip.generators import GENERATORS, with_generator
-from dpcip.io import MILLIMETRE, Unit, claimed, psi_of_map, read_depth, read_image, write_image
+from dpcip.io import MILLIMETRE, Unit, psi_of_map, read_depth, read_image, write_image
 from dpcip.metrics import confidence_metrics, depth_metrics, image_metrics
-from dpcip.noise import estimate_noise
 from dpcip.optics import Lens, read_optics
 from dpcip.phasecam3d import fetch as fetch_phasecam3d
-from dpcip.photo_options import photo_options
 from dpcip.psf import PsfBank, psi_planes
-from dpcip.report import energy_table, psf_sheet, save_figure, write_json, write_solution
-from dpcip.runner import check_capture, fingerprint
+from dpcip.report import energy_table, psf_sheet, save_figure, write_json
 from dpcip.sensor import Sensor
-from dpcip.settings import PRESETS, with_iterations
+from dpcip.solve_command import SEED, read_report, solve_command
 from dpcip.study_commands import plan, study
-from dpcip.tiled_solve import CHECKPOINT, forget, solve_within_memory, tiled_identity
 
 ENERGY_BOXES = (31, 23, 19, 15)  # paper, Table 3
-RESULT_FILES = ("all_in_focus.png", "depth.npy", "psi.npy", "psi_std.npy", "preview.png")
 RESUMABLE = ("solve", "study", "bench")
-PHASE_REACH_RAD, SCALE_REACH = 0.8, 0.08  # of --learn-optics: what a mask's maker and a lens's may be wrong by
 SIMULATION_STEP = 0.1  # rad between the simulator's layers
 
 log = logging.getLogger("dpcip")
 existing = click.Path(path_type=Path)
-SEED = click.IntRange(0, 2**32 - 1)
 unit_option = click.option(
     "--unit", type=click.Choice(["m", "psi"]), required=True, help="What DEPTH holds: metres or defocus psi (radians)."
 )
@@ -135,121 +124,6 @@ def simulate(
     click.echo(f"{out}: {image.shape[2]}x{image.shape[1]} pixels, {bits} bits")
 
 
-@cli.command("solve")
-@click.argument("coded", type=existing)
-@click.option("--out", type=existing, required=True, help="Folder for the results.")
-@click.option("--psf", "bank_file", type=existing, help="PSF bank of the camera. Default: the published camera's.")
-@photo_options
-@click.option("--tile", "tile_px", type=click.IntRange(1), help="Solve in tiles of so many pixels a side at most.")
-@click.option("--preset", type=click.Choice(sorted(PRESETS)), default="fast", show_default=True)
-@click.option("--generator", type=click.Choice(sorted(GENERATORS)), default="dip", show_default=True)
-@click.option(
-    "--iterations",
-    type=click.IntRange(1),
-    help="Stop after so many (fast: up to 60 give its start).",
-)
-@click.option(
-    "--max-seconds", type=click.FloatRange(0, min_open=True), help="Stop after so long; the same command goes on."
-)
-@click.option(
-    "--noise",
-    type=click.FloatRange(0, 1, min_open=True, max_open=True),
-    help="Standard deviation of the noise, full scale 1. Default: estimated from the photograph.",
-)
-@click.option(
-    "--psi-tv",
-    type=click.FloatRange(0),
-    default=0.0,
-    show_default=True,
-    help="Weight of the depth's total variation: smooths what noise leaves open.",
-)
-@click.option(
-    "--learn-optics",
-    is_flag=True,
-    help=f"Also learn ring phases and aperture near those of the optics: within {PHASE_REACH_RAD} rad and "
-    f"{SCALE_REACH:.0%}.",
-)
-@click.option("--seed", type=SEED, default=0, show_default=True, help="Seed of the generator.")
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or mps.")
-@click.option("--threads", type=click.IntRange(1, 1024), help="CPU threads. Default: all cores.")
-@click.option("--quiet", is_flag=True, help="No estimate, no progress bar.")
-def solve_command(
-    coded: Path,
-    out: Path,
-    bank_file: Path | None,
-    photo: dict[str, object],
-    tile_px: int | None,
-    preset: str,
-    generator: str,
-    iterations: int | None,
-    max_seconds: float | None,
-    noise: float | None,
-    psi_tv: float,
-    learn_optics: bool,
-    seed: int,
-    device: str,
-    threads: int | None,
-    quiet: bool,
-) -> None:
-    """Recover the all-in-focus image and depth of the photograph CODED.
-
-    CODED is a PNG, TIFF, JPEG or raw file, or the folder of a capture with its camera (see data/README.md). Writes
-    all_in_focus.png, depth.npy (metres), psi.npy and psi_std.npy (radians; defocus and its uncertainty), preview.png
-    and report.json to OUT. The pictures have the tone curve of CODED. A photograph that would not fit the memory is
-    solved in tiles. A solve that was interrupted, or that ran out of --max-seconds, goes on from where it was when the
-    same command is given.
-    """
-    read = read_capture(coded, photo, bank_file)
-    settings = with_generator(dataclasses.replace(PRESETS[preset], seed=seed), generator)
-    settings = with_iterations(settings, iterations or settings.iterations)
-    check_capture(read.light, read.bank, str(coded))
-    settings = dataclasses.replace(settings, noise=noise or estimate_noise(read.light), psi_tv=psi_tv)
-    if learn_optics:
-        settings = dataclasses.replace(settings, learn_phases_rad=PHASE_REACH_RAD, learn_scale=SCALE_REACH)
-    if threads:
-        torch.set_num_threads(threads)
-    identity = tiled_identity(fingerprint(read.light, read.bank, settings, device), tile_px)
-    with claimed(out):
-        if _solved_already(out, identity):
-            click.echo(f"{out}: already solved with these settings; delete {out / 'report.json'} to solve again")
-            return
-        solution = solve_within_memory(
-            read.light,
-            read.bank,
-            settings,
-            out,
-            identity=identity,
-            tile_px=tile_px,
-            device=device,
-            max_seconds=max_seconds,
-            progress=not quiet,
-        )
-        if solution is None:
-            click.echo(f"{out}: out of time before the last tile was solved; the same command goes on")
-            return
-        write_solution(out, *read.as_photographed(solution))
-        report = solution.report
-        if report["stopped_by"] != "max_seconds":
-            forget(out)
-    click.echo(
-        f"{out}: {report['iterations']} iterations in {report['seconds']:.0f} s, "
-        f"data fit {report['data_fit_db']:.1f} dB, stopped by {report['stopped_by']}; look at {out / 'preview.png'}"
-    )
-
-
-def _solved_already(out: Path, identity: str) -> bool:
-    """Whether the folder holds the finished result of this very solve; raises InputError if it holds another's."""
-    if not (out / "report.json").is_file():
-        return False
-    report = _read_report(out)
-    unfinished = report.get("stopped_by") == "max_seconds"
-    if report.get("fingerprint") != identity:
-        if unfinished and (out / CHECKPOINT).exists():
-            return False  # the checkpoint knows whose it is
-        raise InputError(f"{out}: holds the result of another photograph or other settings; choose another folder")
-    return not unfinished and all((out / name).is_file() for name in RESULT_FILES)
-
-
 @cli.command()
 @click.argument("name", type=click.Choice(["phasecam3d"]))
 @click.option("--to", "root", type=existing, default=CAPTURES, help="Folder for it. Default: data/captures.")
@@ -274,7 +148,7 @@ def evaluate(directory: Path, sharp: Path, depth: Path, unit: Unit, depth_scale:
     Depth errors are in true metres, over all pixels and over those inside the camera's range. Rows "as released" are
     what the paper's released code prints, for comparison with the paper's tables.
     """
-    report = _read_report(directory)
+    report = read_report(directory)
     lens = Lens(**report["psf_bank"]["lens"])
     psi_min, psi_max = report["psf_bank"]["psi_range"]
     estimate, truth = read_image(directory / "all_in_focus.png"), read_image(sharp)
@@ -307,22 +181,9 @@ def bench(out: Path, scenes: str, seeds: int, variants: str, only_report: bool) 
 
 
 cli.add_command(calibrate)
+cli.add_command(solve_command)
 cli.add_command(plan)
 cli.add_command(study)
-
-
-def _read_report(directory: Path) -> dict:
-    path = directory / "report.json"
-    if not path.is_file():
-        raise InputError(f"{path}: no such file; give a folder that 'dpcip solve' wrote")
-    try:
-        report = json.loads(path.read_text(encoding="utf-8"))
-        Lens(**report["psf_bank"]["lens"])
-        if len(report["psf_bank"]["psi_range"]) == 2:
-            return report
-    except (ValueError, TypeError, KeyError):
-        pass
-    raise InputError(f"{path}: is not a report of 'dpcip solve'; solve again")
 
 
 def main() -> None:

@@ -19,6 +19,7 @@ from dpcip import cli
 from dpcip.camera import simulate
 from dpcip.io import claimed, read_depth, read_image, write_dpt, write_image, write_npy
 from dpcip.psf import PsfBank
+from dpcip.solve_command import RESULT_FILES
 
 
 def run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
@@ -363,7 +364,7 @@ def test_a_captures_folder_in_tiles_with_its_tone_curve(tmp_path: Path, monkeypa
     assert report["tiles"]["count"] == 2 and report["tiles"]["size"] == [93, 92]
     shown = read_image(Path("result/all_in_focus.png"))
     assert np.abs(shown - blocks ** (1 / 2.2)).mean() < 0.5 * np.abs(shown - blocks).mean()
-    assert {p.name for p in Path("result").iterdir()} == {*cli.RESULT_FILES, "report.json"}
+    assert {p.name for p in Path("result").iterdir()} == {*RESULT_FILES, "report.json"}
     assert run(monkeypatch, *command) == 0
     assert "already solved" in capsys.readouterr().out
     assert run(monkeypatch, *command[:-1], 100) == 2  # other tiles: another result

@@ -237,12 +237,13 @@ print("the bars rise from the most to the least certain:", means[4] > 2 * means[
 # 
 # One scene says little. `run_study` takes a list of cases (frame, preset, generator, seed), solves what is not solved yet and
 # returns a row of scores for each; killed in the middle, it goes on where it was. The names under `solves` lead to each solve's
-# settings, machine and scores in `results/solves`. Panels such as the paper's Figures 2, 3, 7 and 8, in our scenes:
+# settings, machine and scores in `results/solves`; for a trained network they are the checksum of its weights, which its card has, too.
 # 
 # The paper's rival is a network that is **trained** on photographs of other scenes (the mono depth network of its reference [4]: five
 # convolutions, scores for 16 classes of $\psi$). Stage `depth_fcn` trains it here in two ways: on the frames of all scenes but one,
 # five times, so that each photograph goes to the network that has never seen its scene (`other scenes`); and on pictures composed of
 # textures at random depths, of which we can make any number (`composed`). Section 2.9 shows how that went.
+# The panels are those of the paper's Figures 2, 3, 7 and 8, in our scenes.
 
 cases = plan(
     dataset, frames, seeds=range(seed, seed + seeds), factor=study_factor, preset=preset, iterations=study_iterations
@@ -280,7 +281,7 @@ plt.show()
 # The paper reports one number for depth: 0.0003 "m" on the scene WuManchu, against 0.1639 of a supervised network. Our scenes
 # are others (TAUAgent cannot be redistributed; who has it sets `dataset: tauagent` in `params.yaml`), so the verdict is
 # *not comparable* and says only where our value lies. `ours` is the metric that the released code prints; the columns after the
-# verdict are sound ones, in true metres. Why they differ so much is the next section.
+# verdict are sound ones, in true metres. Why they differ so much is told in section 2.10.
 
 same_scenes = dataset == "tauagent"
 methods = {"DPCIP": (rows, TABLE_1["DPCIP"])}
@@ -425,7 +426,7 @@ print("values above it in the paper's tables:", 0.1639 > np.ptp(as_released), 0.
 
 
 # So the paper's 0.0003 "m" stands for about 1.2 cm if the errors were at the far plane, and for about 1 mm at the near one (the truth
-# lies between, by where the errors were): a good depth map still, forty times less astonishing. Its 0.1639 (supervised network) and 0.19 (SIREN) are larger
+# lies between, by where the errors were): a good depth map still. Its 0.1639 (supervised network) and 0.19 (SIREN) are larger
 # than this metric can print, so those rows were computed in another unit than DPCIP's, and the ratio between them
 # cannot be read off the table.
 
