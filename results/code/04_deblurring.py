@@ -266,11 +266,11 @@ plt.show()
 
 keys = ["psnr_db", "psnr_aligned_db", "ssim", "ssim_aligned", "kernel_similarity"]
 by_size = curve.groupby("kernel_px")[keys].mean()
-figure4 = by_size.join(curve.groupby("kernel_px")[keys].std(), rsuffix="_spread").reset_index()
+figure4 = by_size.join(curve.groupby("kernel_px")[keys].std().add_suffix("_spread")).reset_index()
 caption = (
     f"Figure 4, SelfDeblur by kernel size, means and spreads over {len(curve_frames)} photograph(s) and seed(s), "
-    f"channel(s) {curve_channels}, {blind_iterations} iterations ({dataset}), scale: {scale}. The paper's best is in the middle: "
-    f"{peak_verdict(by_size['psnr_aligned_db'])} (PSNR, aligned)."
+    f"channel(s) {curve_channels}, {blind_iterations} iterations ({dataset}), scale: {scale}. "
+    f"The paper's best is in the middle: {peak_verdict(by_size['psnr_aligned_db'])} (PSNR, aligned)."
 )
 write_table(results / "tables" / "figure4_kernel_size", figure4.assign(scale=scale), caption)
 print(caption)
