@@ -51,6 +51,29 @@ def test_expected_class_is_psi() -> None:
     assert FIRST_PSI == -5
 
 
+def test_depth_network_sees_colours_about_zero_and_stays_in_range() -> None:
+    network, seen = DepthFcn(), list[torch.Tensor]()
+    network.blocks[0].register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
+    network(torch.full((2, 3, 32, 32), 0.75))
+    assert torch.equal(seen[0], torch.full((2, 3, 32, 32), 0.5))
+    farthest = torch.full((1, N_CLASSES, 4, 4), -50.0)
+    farthest[:, 0] = 50  # psi -5, which the camera does not have
+    network.forward = lambda capture: farthest  # type: ignore[method-assign]
+    assert (network.estimate(np.zeros((3, 4, 4))) == -4).all()
+
+
+def test_edof_network_adds_to_the_photograph_what_16_pixels_around_tell() -> None:
+    network = EdofNet().eval()
+    capture = torch.rand(1, 3, 41, 41, requires_grad=True)
+    network(capture)[0, :, 20, 20].sum().backward()
+    assert capture.grad is not None
+    (reached,) = capture.grad.abs().sum(dim=(0, 1, 2)).nonzero(as_tuple=True)
+    assert (reached.min(), reached.max()) == (4, 36)  # 1 + (2 + 3 + 4 + 3 + 2) + 1
+    for parameter in network.residual[-1].parameters():
+        torch.nn.init.zeros_(parameter)
+    assert torch.equal(network(capture), capture)
+
+
 @pytest.mark.parametrize("name", NETWORKS)
 def test_overfits_four_pictures(name: str) -> None:
     """What the loss, the layers and the gradients have to be able to do; no more than that."""
