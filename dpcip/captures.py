@@ -60,7 +60,14 @@ def bank_of(folder: Path) -> PsfBank:
     if bank.is_file() == optics.is_file():
         told = "neither bank.npz nor optics.yaml is there" if not bank.is_file() else "bank.npz and optics.yaml differ"
         raise InputError(f"{folder}: {told}; give one of them")
-    return PsfBank.load(bank).integer_planes() if bank.is_file() else PsfBank.synthesise(read_optics(optics))
+    return camera_in(bank if bank.is_file() else optics)
+
+
+def camera_in(file: Path) -> PsfBank:
+    """The PSFs in a bank's file (.npz, .mat), or of the optics in a YAML file (only those can be learnt)."""
+    if file.suffix in (".yaml", ".yml"):
+        return PsfBank.synthesise(read_optics(file))
+    return PsfBank.load(file).integer_planes()
 
 
 def options_of(folder: Path) -> dict[str, object]:
@@ -85,7 +92,7 @@ def read_capture(path: Path, options: Mapping[str, object] | None = None, bank_f
     bank; a photograph without any is taken for one of the published camera. Raises InputError that names what is
     missing or wrong.
     """
-    bank = PsfBank.load(bank_file).integer_planes() if bank_file else None
+    bank = camera_in(bank_file) if bank_file else None
     if not path.is_dir():
         reading = Reading.of(options or {})
         light, record = read_photo(path, reading)

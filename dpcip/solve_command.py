@@ -30,7 +30,9 @@ existing = click.Path(path_type=Path)
 @click.command("solve")
 @click.argument("coded", type=existing)
 @click.option("--out", type=existing, required=True, help="Folder for the results.")
-@click.option("--psf", "bank_file", type=existing, help="PSF bank of the camera. Default: the published camera's.")
+@click.option(
+    "--psf", "--optics", "bank_file", type=existing, help="PSF bank, or YAML of optics. Default: the published camera."
+)
 @photo_options
 @click.option("--tile", "tile_px", type=click.IntRange(1), help="Solve in tiles of so many pixels a side at most.")
 @click.option("--preset", type=click.Choice(sorted(PRESETS)), default="fast", show_default=True)
