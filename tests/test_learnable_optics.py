@@ -67,6 +67,16 @@ def test_anywhere_in_bounds_it_is_the_bank_of_its_optics(phases: list[float], sc
     assert optics.lens.psi_from_depth(depth_m) == pytest.approx(FOUR_RINGS.lens.psi_from_depth(depth_m) + offset)
 
 
+def test_stretched_profile_is_even_in_the_radius_and_never_dark_below_zero() -> None:
+    module = LearnableOptics(Optics(), PLANES, 5, scale_reach=0.1, dtype=torch.float64)
+    with torch.no_grad():
+        module.scale.raw.fill_(-0.5)
+        sample = torch.arange(module.get_buffer("kernel").shape[-1], dtype=torch.float64)
+        position = module.get_buffer("position") / module.scale()
+        assert torch.allclose(module._stretched(sample**2), position**2)  # a cubic is exact, also next to the centre
+        assert module._stretched((sample == 3).double()).min() >= 0
+
+
 def test_derivatives_are_right() -> None:
     module = LearnableOptics(FOUR_RINGS, PLANES[:2], 5, 1.0, 0.1, 0.7, dtype=torch.float64)
     names = [name for name, _ in module.named_parameters()]
