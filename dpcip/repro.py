@@ -150,8 +150,9 @@ def main() -> None:
     print(announcement(home, plan), flush=True)
     if plan:
         os.environ |= {PLAN: json.dumps(plan), "PYTHONPATH": _first(home, "PYTHONPATH")}
+        os.chdir(home)  # DVC looks for dvc.yaml here
         try:
-            with Repo(str(home)) as repo:
+            with Repo() as repo:
                 repo.reproduce()
         except DvcException as error:  # what the stage itself had to say stands above
             sys.exit(f"dpcip.repro: {_one_line(error)}; correct it and run the same command again")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from dpcip import repro
 from dpcip.errors import InputError
 from dpcip.repro import announcement, scale_in, stages_to_make, workspace
 
@@ -116,7 +118,27 @@ def test_impossible_scales_end_in_one_line(project: Path) -> None:
         workspace(project, "tutorial")
 
 
-def test_a_stage_that_fails_ends_in_one_line() -> None:
+def test_the_command_makes_what_it_says_there_and_nothing_twice(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(repro, "TOP", project)
+    monkeypatch.setattr("sys.argv", ["repro", "tutorial"])
+    monkeypatch.setattr("os.environ", dict(os.environ))
+    monkeypatch.chdir(project)
+    home = workspace(project, "tutorial")
+    (home / "results" / "tables").mkdir()
+    repro.main()
+    assert "3 stages to make at most" in capfd.readouterr().out
+    assert (home / "results" / "tables" / "b.csv").read_text() == "1"
+    repro.main()
+    assert capfd.readouterr().out.strip() == f"{home}: everything is up to date"
+    (project / "dvc.yaml").write_text(PIPELINE.replace("'results/tables/c.csv','w'", "'results/tables/no/c.csv','w'"))
+    with pytest.raises(SystemExit, match="failed to reproduce '04_other'.*run the same command again") as caught:
+        repro.main()
+    assert "\n" not in str(caught.value)
+
+
+def test_unknown_scale_ends_the_command_in_one_line() -> None:
     result = subprocess.run(
         [sys.executable, "-m", "dpcip.repro", "huge"], cwd=TOP, capture_output=True, text=True, check=False
     )
