@@ -15,7 +15,7 @@
 # | `gaussian` | coordinates | the same with a Gaussian bump as activation | 199,172 |
 # | `hashgrid` | learned features on grids, coarse to fine | two layers of 64 at each pixel | 399,236 |
 # 
-# Each has the learning rate that its authors give. The recipe is the paper's in short (preset `paper-short`: fewer iterations, no
+# Each has a learning rate of its own: DIP's and PIP's is the paper's, those of SIREN and the hash grid are their authors'. The recipe is the paper's in short (preset `paper-short`: fewer iterations, no
 # start, no refinement), for what those add would hide what the network itself contributes; then the same with preset `fast`.
 
 scale = "tutorial"  # which section of params.yaml made this run
@@ -96,7 +96,7 @@ plt.show()
 # ## 5.3 The paper's Table 4
 # 
 # Means over our solves; `paper` has 15 images of three TAUAgent scenes. Its depth of SIREN (0.19) is more than its metric can print
-# ([notebook 2](02_depth.ipynb), 2.9). Preset `fast` appears as it is used: where the network explains the capture less well than the
+# ([notebook 2](02_depth.ipynb), 2.10). Preset `fast` appears as it is used: where the network explains the capture less well than the
 # start that needs no network, the start is the result, so that two generators may have the very same line.
 
 same_scenes = dataset == "tauagent"
@@ -146,7 +146,7 @@ print("every line has its solves:", bool((table4["solves"].str.len() >= 8).all()
 
 
 # **What to take away.** The network is the prior, and it matters most where nothing else helps. With the paper's recipe in short DIP's
-# image is the best of the five at scale `laptop`, as in the paper; on pictures as small as those of this page and with so few steps it is not.
+# image is the best of the five at scale `laptop`, as in the paper, if by little, and its depth is not; on pictures as small as those of this page and with so few steps it is not.
 # A good start makes the choice less important, and can turn it round: see the hash grid's
 # lines in the table that `make repro` wrote ([table4_generators.md](../results/tables/table4_generators.md)). One scene, one seed
 # and few iterations are a lead, not a ranking.
