@@ -70,7 +70,7 @@ def test_anywhere_in_bounds_it_is_the_bank_of_its_optics(phases: list[float], sc
 def test_stretched_profile_is_even_in_the_radius_and_never_dark_below_zero() -> None:
     module = LearnableOptics(Optics(), PLANES, 5, scale_reach=0.1, dtype=torch.float64)
     with torch.no_grad():
-        module.scale.raw.fill_(-0.5)
+        module.scale.raw.fill_(0.5)  # stretched: a radius falls within the first interval
         sample = torch.arange(module.get_buffer("kernel").shape[-1], dtype=torch.float64)
         position = module.get_buffer("position") / module.scale()
         assert torch.allclose(module._stretched(sample**2), position**2)  # a cubic is exact, also next to the centre
