@@ -1,4 +1,4 @@
-"""The figure of a real capture's solve: all in focus, defocus, and how certain it is; with the capture if it may be shown.
+"""The figure of a real capture's solve: all in focus, defocus and its uncertainty, and the capture if it may be shown.
 
 `python -m dpcip.capture_figure RESULT FIGURE.png` draws it from a folder that `dpcip solve` wrote, without the capture,
 and puts RESULT's report beside it as FIGURE.json.

@@ -37,7 +37,7 @@ def dual_pixel_bank() -> PsfBank:
 
 
 def denser(bank: PsfBank, n_steps: int) -> PsfBank:
-    """The bank with `n_steps` planes for each of its intervals, interpolated as the DCM interpolates: for a simulator."""
+    """The bank with `n_steps` planes for each of its intervals, interpolated as by the DCM: for a simulator."""
     position = np.linspace(0, len(bank.psi) - 1, n_steps * (len(bank.psi) - 1) + 1)
     below = np.minimum(position.astype(int), len(bank.psi) - 2)
     share = torch.as_tensor(position - below, dtype=bank.psf.dtype)[:, None, None, None]

@@ -9,11 +9,13 @@ import numpy as np
 
 from dpcip.aberrations import aberrated_bank
 from dpcip.camera import simulate
+from dpcip.noise import estimate_noise
 from dpcip.optics import PSI_RANGE, Lens, Optics, RingMask, focus_from_known
 from dpcip.psf import PsfBank, psi_planes
 from dpcip.runner import Solution
 from dpcip.scenes import Scene
 from dpcip.sensor import Sensor
+from dpcip.settings import Settings
 from dpcip.trials import Trial
 
 NOMINAL = Optics()
@@ -73,13 +75,13 @@ def learnt(solution: Solution) -> Optics:
     A scale is taken for the aperture's: a wider one makes the diffraction pattern smaller, and psi steeper in 1/z.
     """
     found: Any = solution.report["optics"]
-    scale = found["airy_scale"]
+    scale = found["airy_px"] / NOMINAL.airy_px
     lens = replace(NOMINAL.lens, aperture_radius_mm=NOMINAL.lens.aperture_radius_mm / scale)
     return replace(
         NOMINAL,
         lens=lens,
         mask=RingMask(NOMINAL.mask.edges, tuple(found["phases_rad"])),
-        airy_px=NOMINAL.airy_px * scale,
+        airy_px=found["airy_px"],
     )
 
 
@@ -96,17 +98,32 @@ def refocused_by_one_distance(solution: Solution, scene: Scene, lens: Lens) -> L
     return focus_from_known(np.array([psi]), np.array([scene.depth_m[row, column]]), lens)
 
 
-def fault_row(fault: Fault, how: str, trial: Trial, solution: Solution, optics: Optics) -> dict[str, Any]:
-    """A line of the table: the errors, and what the solve took for the camera beside what it was."""
+def fault_trials(fault: Fault, scene: Scene, bank: PsfBank, settings: Settings) -> list[dict[str, Any]]:
+    """Lines of the table: solved as believed; with the focus found from one distance, or with learnt optics, if apt.
+
+    bank: the nominal one, what the solver believes. settings: of the solve as believed.
+    """
+    trial = Trial(scene, fault.capture(scene), bank)
+    settings = replace(settings, noise=estimate_noise(trial.capture))
+    believed = trial.solve(settings)
+    lines = [_line(fault, "as believed", trial, believed, NOMINAL)]
+    if fault.optics.lens.focus_m != NOMINAL.lens.focus_m:
+        lens = refocused_by_one_distance(believed, scene, NOMINAL.lens)
+        lines.append(_line(fault, "one known distance", trial, believed, replace(NOMINAL, lens=lens)))
+    if fault.learnable:
+        found = trial.solve(replace(settings, learn_phases_rad=PHASE_REACH_RAD, learn_scale=SCALE_REACH))
+        lines.append(_line(fault, "learnt", trial, found, learnt(found)))
+    return lines
+
+
+def _line(fault: Fault, how: str, trial: Trial, solution: Solution, optics: Optics) -> dict[str, Any]:
+    """The errors, and what the solve took for the camera beside what it was."""
     true = fault.optics
-    rows = trial.row(solution, optics.lens)
+    row = trial.row(solution, optics.lens)
     return {
         "error": fault.name,
         "solved": how,
-        "psnr_db": rows["psnr_db"],
-        "ssim": rows["ssim"],
-        "depth_rmse_m": rows["depth_rmse_m"],
-        "data_fit_db": rows["data_fit_db"],
+        **{name: row[name] for name in ("psnr_db", "ssim", "depth_rmse_m", "psi_mae", "data_fit_db")},
         "ring 2 (rad)": optics.mask.phases_rad[1],
         "true ring 2": true.mask.phases_rad[1],
         "ring 3 (rad)": optics.mask.phases_rad[2],
@@ -115,6 +132,6 @@ def fault_row(fault: Fault, how: str, trial: Trial, solution: Solution, optics: 
         "true airy": true.airy_px,
         "focus (m)": optics.lens.focus_m,
         "true focus": true.lens.focus_m,
-        "seconds": rows["seconds"],
-        "solve": rows["solve"],
+        "seconds": row["seconds"],
+        "solve": row["solve"],
     }

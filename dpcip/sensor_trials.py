@@ -22,6 +22,11 @@ REAL = Sensor(full_well_e=5000, read_noise=0.002, bayer=True, bits=12)  # a smal
 CAMERAS = ("ideal", "12-bit raw", "8-bit sRGB", "8-bit sRGB, curve forgotten")
 
 
+def as_light(scene: Scene) -> Scene:
+    """The scene with its photograph's sRGB curve undone: `sharp` is light."""
+    return replace(scene, sharp=SRGB.decode(scene.sharp))
+
+
 def stored(light: np.ndarray, tone: ToneCurve, bits: int) -> np.ndarray:
     """Values of a file: light [C, H, W] in [0, 1] through the tone curve, rounded to so many bits."""
     levels = 2**bits - 1

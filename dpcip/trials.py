@@ -66,9 +66,13 @@ def residual(solution: Solution) -> float:
     return float(10 ** (-float(str(solution.report["data_fit_db"])) / 20))
 
 
+def middle(image: np.ndarray, height: int, width: int) -> np.ndarray:
+    """The middle of an array [..., H, W], at most so large."""
+    top, left = max(image.shape[-2] - height, 0) // 2, max(image.shape[-1] - width, 0) // 2
+    return image[..., top : top + height, left : left + width]
+
+
 def cropped(scene: Scene, height: int, width: int) -> Scene:
     """The middle of a scene, at most so large (px)."""
-    rows, columns = scene.depth_m.shape
-    top, left = max(rows - height, 0) // 2, max(columns - width, 0) // 2
-    part = np.s_[..., top : top + height, left : left + width]
-    return replace(scene, sharp=scene.sharp[part], depth_m=scene.depth_m[part], valid=scene.valid[part])
+    sharp, depth_m, valid = (middle(part, height, width) for part in (scene.sharp, scene.depth_m, scene.valid))
+    return replace(scene, sharp=sharp, depth_m=depth_m, valid=valid)
