@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help repro test lint notebooks lock clean
+.PHONY: help repro site publish test lint notebooks lock clean
 
 TORCH := 2.13.0
 
@@ -16,9 +16,12 @@ PIP := .venv/bin/python -m pip --disable-pip-version-check --no-input
 
 help:
 	@echo 'make repro   every table and figure anew, as dvc.yaml says (what is up to date is not made again)'
+	@echo '             SCALE=tutorial: in small, about ten minutes on two cores, into .work/tutorial; results/ stays as it is'
+	@echo 'make site    results/REPORT.md and the executed notebooks as web pages: .work/site/index.html'
 	@echo 'make test    environment, lint, tests, notebooks'
 	@echo 'make lint    ruff and mypy'
 	@echo 'make notebooks  the outputs stored in notebooks/ anew (scale tutorial)'
+	@echo 'make publish URL=https://github.com/OWNER/NAME   badges, Binder and Colab links in README.md, address in CITATION.cff'
 	@echo 'make lock    requirements.lock anew, with the newest packages that fit pyproject.toml'
 	@echo 'make clean   away with .venv and tool caches; results and interrupted work stay'
 	@echo 'PYTHON=...   the interpreter to build .venv with, 3.11 or newer'
@@ -34,8 +37,17 @@ help:
 	$(PIP) install --quiet --no-build-isolation --no-deps -e .
 	touch $@
 
+SCALE ?=
 repro: .venv/ready
-	$(RUN) dvc repro
+	$(RUN) python -m dpcip.repro $(SCALE)
+
+# The report with the executed notebooks, as pages in .work/site: large, and made from what is in git.
+site: .venv/ready
+	$(RUN) python -m dpcip.site .work/site
+
+# Once the repository has an address: make publish URL=https://github.com/OWNER/NAME
+publish: .venv/ready
+	$(RUN) python -m dpcip.publish $(URL)
 
 test: lint
 	$(RUN) python -m pytest tests

@@ -42,6 +42,7 @@ def fit_table(calibration: Calibration, boxes: tuple[int, ...]) -> pd.DataFrame:
                         "PSF": kind,
                         "pixels": data.n_pixels,
                         "gain": data.gain(profile),
+                        "shift px": float(np.hypot(*level.shift_px[channel])),
                         "rmse levels": 255 * data.rmse(profile),
                         **energy,
                     }

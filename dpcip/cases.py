@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from functools import lru_cache
@@ -22,12 +23,16 @@ from dpcip.scenes import Scene
 from dpcip.settings import PRESETS, Settings, with_iterations
 from dpcip.solves import WORK, home_of, kept_solve, solve_cached
 
+DISTANCES = ("own", "far")
+
 
 @dataclass(frozen=True)
 class Case:
     """A line of a study's list.
 
     factor: the frame is shrunk by it. camera: a YAML file of optics, or "published". iterations: 0 is the preset's own.
+    distance: "own", or "far" for a scene moved as a whole beyond the camera's range, a wall at infinity (the paper's
+    deblurring, Table 5). side_px: the square in the middle of the shrunk frame; 0 is all of it.
     """
 
     frame: str
@@ -38,6 +43,8 @@ class Case:
     generator: str = "dip"
     iterations: int = 0
     seed: int = 0
+    distance: str = "own"
+    side_px: int = 0
 
     def settings(self) -> Settings:
         """The recipe. Raises InputError for an unknown preset or generator."""
@@ -51,8 +58,12 @@ class Case:
         return _shot(self).place
 
     def scene(self) -> Scene:
-        """The frame, shrunk. Raises InputError if the data set has no such frame."""
-        return _shot(self).read().reduced(self.factor)
+        """The frame, shrunk, cut and moved. Raises InputError if the data set has no such frame."""
+        if self.distance not in DISTANCES:
+            raise InputError(f"distance '{self.distance}' is unknown; choose from {', '.join(DISTANCES)}")
+        scene = _shot(self).read().reduced(self.factor)
+        scene = scene.centre(self.side_px) if self.side_px else scene
+        return scene.at_depth(math.inf) if self.distance == "far" else scene
 
 
 def _shot(case: Case) -> Any:
@@ -69,13 +80,13 @@ def photograph(case: Case) -> Photograph:
 
     Cases that differ in their recipe alone share one photograph; the last few are kept in memory.
     """
-    return _photograph(case.dataset, case.frame, case.factor, case.camera)
+    return _photograph(case.dataset, case.frame, case.factor, case.camera, case.distance, case.side_px)
 
 
 @lru_cache(maxsize=8)
-def _photograph(dataset: str, frame: str, factor: int, camera: str) -> Photograph:
+def _photograph(dataset: str, frame: str, factor: int, camera: str, distance: str, side_px: int) -> Photograph:
     optics = None if camera == "published" else read_optics(Path(camera))
-    return photograph_scene(Case(frame, dataset, factor, camera).scene(), optics)
+    return photograph_scene(Case(frame, dataset, factor, camera, distance=distance, side_px=side_px).scene(), optics)
 
 
 def plan(

@@ -17,10 +17,9 @@ from dpcip.bench import MAIN_VARIANTS, VARIANTS, run_bench
 from dpcip.calibrate_command import calibrate
 from dpcip.camera import simulate as simulate_capture
 from dpcip.captures import CAPTURES, read_capture
-from dpcip.cases import read_plan
 from dpcip.errors import InputError
 from dpcip.generators import GENERATORS, with_generator
-from dpcip.io import MILLIMETRE, Unit, claimed, psi_of_map, read_depth, read_image, replacing, write_image
+from dpcip.io import MILLIMETRE, Unit, claimed, psi_of_map, read_depth, read_image, write_image
 from dpcip.metrics import confidence_metrics, depth_metrics, image_metrics
 from dpcip.noise import estimate_noise
 from dpcip.optics import Lens, read_optics
@@ -31,13 +30,13 @@ from dpcip.report import energy_table, psf_sheet, save_figure, write_json, write
 from dpcip.runner import check_capture, fingerprint
 from dpcip.sensor import Sensor
 from dpcip.settings import PRESETS, with_iterations
-from dpcip.solves import WORK
-from dpcip.study import SCHEDULER, run_study
+from dpcip.study_commands import plan, study
 from dpcip.tiled_solve import CHECKPOINT, forget, solve_within_memory, tiled_identity
 
 ENERGY_BOXES = (31, 23, 19, 15)  # paper, Table 3
 RESULT_FILES = ("all_in_focus.png", "depth.npy", "psi.npy", "psi_std.npy", "preview.png")
 RESUMABLE = ("solve", "study", "bench")
+PHASE_REACH_RAD, SCALE_REACH = 0.8, 0.08  # of --learn-optics: what a mask's maker and a lens's may be wrong by
 SIMULATION_STEP = 0.1  # rad between the simulator's layers
 
 log = logging.getLogger("dpcip")
@@ -164,6 +163,12 @@ def simulate(
     show_default=True,
     help="Weight of the depth's total variation: smooths what noise leaves open.",
 )
+@click.option(
+    "--learn-optics",
+    is_flag=True,
+    help=f"Also learn ring phases and aperture near those of the optics: within {PHASE_REACH_RAD} rad and "
+    f"{SCALE_REACH:.0%}.",
+)
 @click.option("--seed", type=SEED, default=0, show_default=True, help="Seed of the generator.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or mps.")
 @click.option("--threads", type=click.IntRange(1, 1024), help="CPU threads. Default: all cores.")
@@ -180,6 +185,7 @@ def solve_command(
     max_seconds: float | None,
     noise: float | None,
     psi_tv: float,
+    learn_optics: bool,
     seed: int,
     device: str,
     threads: int | None,
@@ -198,6 +204,8 @@ def solve_command(
     settings = with_iterations(settings, iterations or settings.iterations)
     check_capture(read.light, read.bank, str(coded))
     settings = dataclasses.replace(settings, noise=noise or estimate_noise(read.light), psi_tv=psi_tv)
+    if learn_optics:
+        settings = dataclasses.replace(settings, learn_phases_rad=PHASE_REACH_RAD, learn_scale=SCALE_REACH)
     if threads:
         torch.set_num_threads(threads)
     identity = tiled_identity(fingerprint(read.light, read.bank, settings, device), tile_px)
@@ -285,29 +293,6 @@ def evaluate(directory: Path, sharp: Path, depth: Path, unit: Unit, depth_scale:
 
 
 @cli.command()
-@click.argument("cases", type=existing)
-@click.option("--out", type=existing, required=True, help="CSV to write: a row of scores a case.")
-@click.option(
-    "--work", type=existing, default=WORK, help="Folder that solves are kept in. Default: .work of the clone."
-)
-@click.option("--scheduler", help=f"Address of a Dask scheduler. Default: that in {SCHEDULER}, or none.")
-def study(cases: Path, out: Path, work: Path, scheduler: str | None) -> None:
-    """Solve and score a list of scenes with known depth.
-
-    CASES is a CSV file with a header line. Column frame is required; dataset, factor, camera, preset, generator,
-    iterations and seed may follow. What is solved already is read back; interrupted, the same command goes on.
-    With --scheduler the solves run on a cluster, one a worker (dask worker ADDRESS --nthreads 1), and WORK must lie
-    on a disk that all of them share.
-    """
-    if out.suffix.lower() != ".csv":
-        raise InputError(f"{out}: the rows are written as CSV; choose a name that ends in .csv")
-    rows = run_study(read_plan(cases), work, scheduler)
-    with replacing(out) as temporary:
-        rows.to_csv(temporary, index=False, float_format="%.6g")
-    click.echo(f"{out}: {len(rows)} solves; their reports are in {work / 'solves'}")
-
-
-@cli.command()
 @click.option("--out", type=existing, default=Path("results/bench"), show_default=True, help="Folder for the results.")
 @click.option("--scenes", default="table,room,street", show_default=True, help="Rendered scenes, separated by commas.")
 @click.option("--seeds", type=click.IntRange(1), default=2, show_default=True, help="Runs of each scene.")
@@ -322,6 +307,8 @@ def bench(out: Path, scenes: str, seeds: int, variants: str, only_report: bool) 
 
 
 cli.add_command(calibrate)
+cli.add_command(plan)
+cli.add_command(study)
 
 
 def _read_report(directory: Path) -> dict:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from scipy.ndimage import uniform_filter
@@ -22,6 +22,7 @@ DATA = Path(__file__).resolve().parent.parent / "data"
 MANIFEST = "manifest.json"
 TAUAGENT_PLACES = ("City", "Headbutt", "Sitting", "WallSlam", "WuManchu")
 CHECK_PLACE = "check"  # a plane and a sphere: there to test the renderer's depth, no scene of the study
+T = TypeVar("T")
 TEXTURE_WINDOW_PX = 11  # side of the window of the SSIM, about half a PSF
 TEXTURELESS_LEVELS = 1.5  # grey levels (of 255): a window that varies less than this shows no blur
 
@@ -43,7 +44,8 @@ def read_manifest(root: Path) -> dict[str, Any]:
     """The manifest of rendered frames: how they were made, and each frame's files, checksums and camera."""
     path = root / MANIFEST
     if not path.is_file():
-        raise InputError(f"{path}: no such file; render the frames with `dvc repro render`, or clone the project again")
+        command = f"python data/renderer/make_frames.py {root.name}"
+        raise InputError(f"{path}: no such file; render the frames with `{command}`, or clone the project again")
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
         return {**manifest, "frames": list(manifest["frames"]), "metres_per_level": float(manifest["metres_per_level"])}
@@ -127,13 +129,14 @@ def tauagent(root: Path = DATA / "TAUAgent", unit: Unit | None = None) -> list[S
 
 DATASETS: dict[str, Callable[[], list[Shot]]] = {
     "rendered": rendered,
+    "rendered_paper": lambda: rendered(DATA / "rendered" / "paper"),
     "tauagent": tauagent,
     "motorcycle": lambda: [Shot("motorcycle", "motorcycle", motorcycle)],
 }
 
 
 def shots(dataset: str, per_place: int = 1) -> list[Shot]:
-    """`per_place` frames of each scene of a data set, evenly spaced over its frames: rendered, tauagent, motorcycle.
+    """`per_place` frames of each scene of a data set, evenly spaced over its frames; names as in DATASETS.
 
     Fewer if a scene has fewer. Raises InputError for an unknown data set.
     """
@@ -145,7 +148,7 @@ def shots(dataset: str, per_place: int = 1) -> list[Shot]:
     return [shot for frames in by_place.values() for shot in evenly(frames, per_place)]
 
 
-def evenly(frames: list[Shot], count: int) -> list[Shot]:
+def evenly(frames: list[T], count: int) -> list[T]:
     """`count` of the frames, each from the middle of its share of the list."""
     count = min(count, len(frames))
     return [frames[int((n + 0.5) * len(frames) / count)] for n in range(count)]

@@ -55,6 +55,19 @@ class Dip(Generator):
         self.head = nn.Conv2d(128, n_image_channels + 1, 1)
 
 
+class FlatDip(Dip):
+    """DIP's image with one psi for the whole picture, the mean of the psi that DIP would draw; as many parameters.
+
+    For what is flat or wholly beyond the camera's range: a chart to be photographed sharp, a document, a far view. All
+    pixels then tell of one number, which is found where no single window of them could; in any other scene it is wrong
+    nearly everywhere (the constant depth of the deblurring in the paper, Table 5).
+    """
+
+    def forward(self) -> tuple[Tensor, Tensor]:
+        sharp, psi = super().forward()
+        return sharp, psi.mean().expand_as(psi)
+
+
 class Pip(Generator):
     """The positional image prior: DIP's network with 1x1 convolutions alone, on Fourier features; 344,212 parameters.
 
@@ -111,6 +124,7 @@ class HashMlp(Generator):
 
 GENERATORS: dict[str, type[Generator]] = {
     "dip": Dip,
+    "flat": FlatDip,
     "pip": Pip,
     "siren": Siren,
     "gaussian": GaussianMlp,

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import pandas as pd
+
+from dpcip.psf import PsfBank
+from dpcip.report import energy_table
 
 # arXiv 2404.03906v1. Depth is the metric of the released code (dpcip/metrics.py: depth_as_released).
 TABLE_1 = {"mono depth network [4]": 0.1639, "DPCIP": 0.0003}  # "RMSE [m]", scene WuManchu
@@ -29,6 +33,17 @@ TABLE_4 = {  # depth, PSNR (dB), SSIM; 15 images of 3 scenes
     "pip": (0.006, 26.34, 0.82),
     "siren": (0.19, 25.85, 0.81),
 }
+TABLE_3 = {  # energy (%) of the psi = -4 PSF inside a centred box: R, G, B
+    31: (94.72, 96.69, 98.49),
+    23: (87.31, 94.30, 97.32),
+    19: (77.20, 89.10, 96.25),
+    15: (56.24, 78.81, 94.28),
+}
+TABLE_5 = {  # PSNR (dB), SSIM; 13 images of 3 scenes, all at one depth beyond the range
+    "SelfDeblur": (19.6, 0.67),
+    "DPCIP": (26.38, 0.834),
+}
+ENERGY_TOLERANCE = 0.3  # percentage points
 AS_RELEASED_CEILING_M = 0.082  # no estimate can print more: every depth lands between 0.818 and 0.900
 OTHER_SCENES = "not comparable (other scenes)"  # ours are not TAUAgent's
 
@@ -44,6 +59,8 @@ class Metric:
     relative: bool = False  # tolerance as a factor: 2 is half to double
 
 
+PSNR_ALIGNED = Metric("PSNR, aligned (dB)", "psnr_aligned_db", larger_is_better=True, tolerance=1.0)
+SSIM_ALIGNED = Metric("SSIM, aligned (as released)", "ssim_as_released_aligned", larger_is_better=True, tolerance=0.03)
 PSNR = Metric("PSNR (dB)", "psnr_db", larger_is_better=True, tolerance=1.0)
 SSIM = Metric("SSIM (as released)", "ssim_as_released", larger_is_better=True, tolerance=0.03)
 DEPTH = Metric("depth (as released, 'm')", "depth_as_released", larger_is_better=False, tolerance=2.0, relative=True)
@@ -108,22 +125,70 @@ def comparison(
 
 
 def order_verdict(paper: dict[str, float], ours: dict[str, float], larger_is_better: bool) -> str:
-    """Whether values stand in the paper's order, best first; names that the paper lacks are left out."""
+    """Whether values stand in the paper's order, best first; names that the paper lacks are left out.
+
+    Equal values (two solves that ended in the same start) are no order: they are joined by "=".
+    """
     common = [name for name in paper if name in ours]
 
     def order(values: dict[str, float]) -> list[str]:
         return sorted(common, key=lambda name: values[name], reverse=larger_is_better)
 
-    if order(paper) == order(ours):
-        return "reproduced: " + ", ".join(order(ours))
-    if order(paper)[0] == order(ours)[0]:
-        return f"in part: {order(ours)[0]} is best, then {', '.join(order(ours)[1:])}"
-    return f"not reproduced: {', '.join(order(ours))} instead of {', '.join(order(paper))}"
+    found, expected = order(ours), order(paper)
+    tied = [math.isclose(ours[a], ours[b], rel_tol=1e-9) for a, b in pairwise(found)]
+    said = found[0] + "".join((" = " if same else ", ") + name for same, name in zip(tied, found[1:], strict=True))
+    if found == expected and not any(tied):
+        return f"reproduced: {said}"
+    if found[0] == expected[0] and not any(tied[:1]):
+        return f"in part: {found[0]} is best, then {said.removeprefix(f'{found[0]}, ')}"
+    return f"not reproduced: {said} instead of {', '.join(expected)}"
 
 
 def beats_verdict(ours: pd.Series, rival: pd.Series, larger_is_better: bool) -> str:
     """Whether ours is better than a rival's, photograph by photograph; both have the photographs as index."""
-    both = pd.DataFrame({"ours": ours, "rival": rival}).dropna()
-    won = int(((both["ours"] > both["rival"]) == larger_is_better).sum())
-    said = "reproduced" if won == len(both) else "in part" if 2 * won > len(both) else "not reproduced"
-    return f"{said}: better on {won} of {len(both)} photographs"
+    gains = (ours - rival if larger_is_better else rival - ours).dropna()
+    if gains.empty:
+        return "not comparable: no photograph that both were given"
+    won = int((gains > 0).sum())
+    said = "reproduced" if won == len(gains) else "in part" if 2 * won > len(gains) else "not reproduced"
+    return f"{said}: better on {won} of {len(gains)} photographs"
+
+
+def energy_comparison(bank: PsfBank) -> pd.DataFrame:
+    """Table 3 beside the bank's own PSF of psi = -4: a row a box and channel, in percent."""
+    ours = energy_table(bank, -4, tuple(TABLE_3))
+    rows = [
+        {"box": box, "channel": channel, "paper": paper, "ours": round(float(percent), 2)}
+        for (box, values), of_box in zip(TABLE_3.items(), ours.to_numpy(), strict=True)
+        for channel, paper, percent in zip(ours.columns, values, of_box, strict=True)
+    ]
+    table = pd.DataFrame(rows)
+    table["difference"] = (table["ours"] - table["paper"]).round(2)
+    near = table["difference"].abs() <= ENERGY_TOLERANCE
+    table["verdict"] = near.map({True: "reproduced", False: "not reproduced"})
+    return table
+
+
+def margin_verdict(paper: float, ours: pd.Series, rival: pd.Series, tolerance: float) -> str:
+    """Whether ours leads the rival by as much as in the paper; both have the photographs as index.
+
+    The spread is the standard deviation over the photographs.
+    """
+    lead = (ours - rival).dropna()
+    mean, spread = float(lead.mean()), float(lead.std())
+    if mean <= 0:
+        said = "refuted: no lead"
+    elif abs(mean - paper) <= tolerance:
+        said = "reproduced"
+    else:
+        said = "in part: smaller lead" if mean < paper else "in part: larger lead"
+    within = f"spread {spread:.2g}" if len(lead) > 1 else "one photograph"
+    return f"{said}, {mean:.3g} ({within}) instead of {paper:.3g}"
+
+
+def peak_verdict(curve: pd.Series) -> str:
+    """Whether a score over kernel sizes (the index, rising) is best in the middle, as in the paper's Figure 4."""
+    best = curve.idxmax()
+    if best in (curve.index[0], curve.index[-1]):
+        return f"not reproduced: best at {best}, an end of the range"
+    return f"reproduced: best at {best}, inside the range"

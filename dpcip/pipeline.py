@@ -5,8 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
-import threading
-import time
+from contextlib import redirect_stderr
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +18,13 @@ from dpcip.baselines.train import run as run_training
 from dpcip.baselines.training import NETWORKS
 from dpcip.errors import InputError
 from dpcip.io import replacing
+from dpcip.progress import shown
 from dpcip.runner import PROGRESS_FILE
 
 TOP = Path(__file__).resolve().parent.parent
 NOTEBOOKS = TOP / "notebooks"
 RESULTS = TOP / "results"
 SHARED_PARAMETERS = ("scale", "seed", "dataset")  # entries of params.yaml that every notebook gets
-PROGRESS_POLL_SECONDS = 2.0
 
 
 def notebook_parameters(name: str, params: dict[str, Any], scale: str | None = None) -> dict[str, Any]:
@@ -78,28 +77,17 @@ def extract(name: str) -> None:
 def run(name: str) -> None:
     """Executes the notebook with its parameters and stores it under results/notebooks."""
     values = notebook_parameters(name, read_params())
-    progress = TOP / ".work" / "progress" / f"{name}.log"
-    progress.parent.mkdir(parents=True, exist_ok=True)
-    progress.write_text("")
-    os.environ[PROGRESS_FILE] = str(progress)
-    finished = threading.Event()
-    reporter = threading.Thread(target=_report_progress, args=(progress, finished), daemon=True)
-    reporter.start()
-    try:
-        with replacing(RESULTS / "notebooks" / f"{name}.ipynb") as temporary:
-            papermill.execute_notebook(
-                str(NOTEBOOKS / f"{name}.ipynb"),
-                str(temporary),
-                parameters=values,
-                cwd=str(NOTEBOOKS),
-                kernel_name="python3",
-                progress_bar=False,
-                extra_arguments=["--log-level=ERROR"],  # else each kernel warns that it listens on the loopback
-            )
-            _strip_run_details(temporary)
-    finally:
-        finished.set()
-        reporter.join()
+    with replacing(RESULTS / "notebooks" / f"{name}.ipynb") as temporary:
+        papermill.execute_notebook(
+            str(NOTEBOOKS / f"{name}.ipynb"),
+            str(temporary),
+            parameters=values,
+            cwd=str(NOTEBOOKS),
+            kernel_name="python3",
+            progress_bar=False,
+            extra_arguments=["--log-level=ERROR"],  # else each kernel warns that it listens on the loopback
+        )
+        _strip_run_details(temporary)
 
 
 def _strip_run_details(path: Path) -> None:
@@ -111,41 +99,32 @@ def _strip_run_details(path: Path) -> None:
     nbformat.write(notebook, path)
 
 
-def _report_progress(path: Path, finished: threading.Event) -> None:
-    """Repeats the newest line of the solver's progress bar on standard error: a kernel has no terminal of its own."""
-    shown, is_terminal = "", sys.stderr.isatty()
-    last_print = 0.0
-    while not finished.wait(PROGRESS_POLL_SECONDS):
-        line = path.read_text(encoding="utf-8").replace("\n", "\r").rstrip("\r").rsplit("\r", 1)[-1]
-        due = is_terminal or time.monotonic() - last_print > 30
-        if line != shown and due:
-            print(f"\r{line}" if is_terminal else line, end="" if is_terminal else "\n", file=sys.stderr, flush=True)
-            shown, last_print = line, time.monotonic()
-    if shown and is_terminal:
-        print(file=sys.stderr)
-
-
 def train(name: str) -> None:
     """Trains a rival (depth_fcn, edof_net) at the scale of params.yaml; results/baselines/NAME gets the weights."""
     if name not in NETWORKS:
         raise InputError(f"there is no network '{name}'; choose from {', '.join(NETWORKS)}")
-    run_training(name, read_params(), RESULTS / "baselines" / name, TOP / ".work" / "training")
+    with open(os.environ[PROGRESS_FILE], "a", encoding="utf-8") as bar, redirect_stderr(bar):
+        run_training(name, read_params(), RESULTS / "baselines" / name, TOP / ".work" / "training")
+
+
+STAGES = {"run": "{}", "extract": "code@{}", "train": "{}"}  # action -> its stage in dvc.yaml
 
 
 def main() -> None:
-    """`python -m dpcip.pipeline run|extract NOTEBOOK` or `train NETWORK`."""
+    """`python -m dpcip.pipeline run|extract NOTEBOOK`, or `train NETWORK`."""
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
     actions = {"run": run, "extract": extract, "train": train}
     if len(sys.argv) != 3 or sys.argv[1] not in actions:
         sys.exit("usage: python -m dpcip.pipeline run|extract NOTEBOOK, or train NETWORK")
+    action, name = sys.argv[1:]
     try:
-        actions[sys.argv[1]](sys.argv[2])
+        times = RESULTS / "times" / f"{read_params()['scale']}.json"
+        with shown(STAGES[action].format(name), TOP / ".work" / "progress", times):
+            actions[action](name)
     except InputError as error:
         sys.exit(f"dpcip.pipeline: {error}")
     except papermill.PapermillExecutionError as error:
-        sys.exit(
-            f"dpcip.pipeline: notebook {sys.argv[2]} failed in cell {error.exec_count}: {error.ename}: {error.evalue}"
-        )
+        sys.exit(f"dpcip.pipeline: notebook {name} failed in cell {error.exec_count}: {error.ename}: {error.evalue}")
 
 
 if __name__ == "__main__":

@@ -26,6 +26,8 @@ KNOT_STEP_PX = 0.5  # between the splines' knots: a synthesised PSF is met to 5e
 MOST_PIXELS = 60_000  # of a level that enter the fit, evenly spread; more add nothing but time
 PIXELS_PER_COEFFICIENT = 10  # below which a level is left out
 LEAST_TEXTURE = 2 / 255  # standard deviation of the sharp image's departure from its mean over a kernel
+UNEXPLAINED = 0.5  # share of the capture's variance that no blur explains: above it the two are not the same view
+MOST_SHIFT_PX = 1.0  # between capture and sharp original
 
 
 @dataclass(frozen=True)
@@ -116,11 +118,15 @@ class LevelData:
 
 @dataclass(frozen=True)
 class Level:
-    """One distance: defocus psi (rad), what the pixels say [C], and the measured profiles [C, n], of sum 1."""
+    """One distance: defocus psi (rad), what the pixels say [C], and the measured profiles [C, n], of sum 1.
+
+    shift_px: [C, 2], how far down and right the capture lies of its sharp original; of several photographs, the most.
+    """
 
     psi: float
     data: tuple[LevelData, ...]
     profiles: np.ndarray
+    shift_px: np.ndarray
 
     @property
     def rmse(self) -> np.ndarray:
@@ -174,15 +180,43 @@ def _measure_level(views: list[tuple[Chart, np.ndarray]], basis: RadialBasis) ->
                 f"{chart.name}: the sharp original has too little texture at psi = {psi:.1f} (contrast "
                 f"{255 * contrast:.1f} of 255 levels in a channel); use a chart with fine detail"
             )
-    parts = [_equations(chart, _thinned(inside, MOST_PIXELS // len(views)), basis) for chart, inside in views]
+    indices = [_thinned(inside, MOST_PIXELS // len(views)) for _, inside in views]
+    charts = [chart for chart, _ in views]
+    parts = [_equations(chart, index, basis) for chart, index in zip(charts, indices, strict=True)]
     data = tuple(_condensed(np.concatenate(rows)) for rows in zip(*parts, strict=True))
-    return Level(psi, data, np.stack([_profile(channel, basis) for channel in data]))
+    profiles = np.stack([_profile(channel, basis) for channel in data])
+    kernels = basis.kernel(profiles)
+    shifts = [_checked_shift(chart, index, kernels, psi) for chart, index in zip(charts, indices, strict=True)]
+    return Level(psi, data, profiles, max(shifts, key=lambda shift: np.abs(shift).max()))
 
 
 def _thinned(inside: np.ndarray, most: int) -> np.ndarray:
     """Flat indices of at most so many of the pixels, drawn at random but always the same."""
     index = np.flatnonzero(inside)
     return index if len(index) <= most else np.sort(np.random.default_rng(0).choice(index, most, replace=False))
+
+
+def _checked_shift(chart: Chart, index: np.ndarray, kernels: np.ndarray, psi: float) -> np.ndarray:
+    """How far the capture is shifted against the sharp original blurred by `kernels` [C, K, K]: [C, 2], pixels.
+
+    To first order, from the blurred image's slopes. Raises InputError if the two do not belong together.
+    """
+    shifts = []
+    rows, columns = np.unravel_index(index, chart.psi.shape)
+    for sharp, coded, kernel in zip(chart.sharp, chart.coded, kernels, strict=True):
+        blurred = cv2.filter2D(sharp.astype(np.float64), -1, kernel)  # symmetric: correlation is convolution
+        slopes = np.stack([slope[rows, columns] for slope in np.gradient(blurred)], axis=1)
+        wanted = coded[rows, columns]
+        residual = wanted - blurred[rows, columns]
+        found, *_ = np.linalg.lstsq(slopes, -(residual - residual.mean()), rcond=None)
+        if residual.var() > UNEXPLAINED * wanted.var() or np.abs(found).max() > MOST_SHIFT_PX:
+            raise InputError(
+                f"{chart.name}: does not lie on its sharp original at psi = {psi:.1f} (blurring leaves "
+                f"{255 * residual.std():.1f} of {255 * wanted.std():.1f} grey levels of contrast, shift about "
+                f"{found[0]:.1f} pixels down and {found[1]:.1f} right); register the two"
+            )
+        shifts.append(found)
+    return np.array(shifts)
 
 
 def _equations(chart: Chart, index: np.ndarray, basis: RadialBasis) -> list[np.ndarray]:

@@ -72,6 +72,7 @@ class PsfBank:
     lens: what turns psi into metres.
     latent: for each observed channel the channel of the all-in-focus image that it sees. Default: its own. A dual-pixel
     sensor's two views of one grey image are (0, 0).
+    optics: what the bank was computed from, if that is known.
     """
 
     psf: torch.Tensor
@@ -79,6 +80,7 @@ class PsfBank:
     lens: Lens = field(default_factory=Lens)
     source: str = "PSF bank"
     latent: tuple[int, ...] = ()
+    optics: Optics | None = None
 
     def __post_init__(self) -> None:
         if not self.latent and self.psf.ndim == 4:
@@ -149,7 +151,8 @@ class PsfBank:
         if size < 1 or size % 2 == 0:
             raise InputError(f"kernel size {size}: use an odd, positive number of taps")
         kernels = [[synthesise_psf(optics, p, w, size) for w in optics.wavelengths_nm] for p in psi]
-        return cls(torch.tensor(np.array(kernels), dtype=torch.float32), psi, optics.lens, "synthesised bank")
+        psf = torch.tensor(np.array(kernels), dtype=torch.float32)
+        return cls(psf, psi, optics.lens, "synthesised bank", optics=optics)
 
     def integer_planes(self) -> PsfBank:
         """The bank's planes at integer psi, as the paper's DCM uses them, if they cover the bank; else the bank itself.

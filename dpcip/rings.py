@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from scipy.special import j0
 
 from dpcip.optics import Optics
 
+_gauss_legendre = lru_cache(np.polynomial.legendre.leggauss)
+
 
 def ring_nodes(edges: np.ndarray, n_nodes: int) -> tuple[np.ndarray, np.ndarray]:
     """Gauss-Legendre nodes `rho` and weights of the rings between `edges` [n_rings + 1]: [n_rings, n_nodes] each."""
-    node, weight = np.polynomial.legendre.leggauss(n_nodes)
+    node, weight = _gauss_legendre(n_nodes)
     inner, width = np.asarray(edges)[:-1, None], np.diff(edges)[:, None]
     return inner + (node + 1) / 2 * width, weight / 2 * width
 

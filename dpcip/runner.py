@@ -31,8 +31,9 @@ from dpcip.solver import Diverged, Stepper, uses_bfloat16
 CHECKPOINT_SECONDS = 20  # at most so much work is lost to a kill
 # The code that a solve's numbers depend on, besides the PSFs, which are hashed themselves.
 SOLVING_MODULES = (
-    *("camera", "coordinate_network", "deconvolution", "edges", "finish", "generators", "hash_grid", "losses"),
-    *("machine", "optics", "runner", "settings", "skip_network", "smoothing", "solver", "spectral", "start", "veto"),
+    *("camera", "camera_in_use", "coordinate_network", "deconvolution", "edges", "finish", "generators", "hash_grid"),
+    *("learnable_optics", "losses", "machine", "optics", "psf", "rings", "runner", "settings", "skip_network"),
+    *("smoothing", "solver", "spectral", "start", "stopping", "veto"),
 )
 PROGRESS_FILE = "DPCIP_PROGRESS"  # environment variable: where the progress bar goes instead of standard error
 
@@ -74,6 +75,8 @@ def fingerprint(capture: np.ndarray, bank: PsfBank, settings: Settings, device: 
     for array in (capture, bank.psf.numpy(), bank.psi):
         digest.update(f"{array.shape}{array.dtype}".encode() + np.ascontiguousarray(array).tobytes())
     digest.update(json.dumps([asdict(settings), asdict(bank.lens), bank.latent], sort_keys=True).encode())
+    if settings.learn_phases_rad or settings.learn_scale:
+        digest.update(repr(bank.optics).encode())
     return digest.hexdigest()
 
 
@@ -279,6 +282,9 @@ def _solution(stepper: Stepper, identity: str, begin: float, reason: str) -> Sol
         "peak_memory_gib": round(peak_gib(), 2),
         "data_fit_db": round(fit_db, 3),
     }
+    if stepper.in_use.optics is not None:
+        learnt = stepper.in_use.optics.optics()
+        report["optics"] = {"phases_rad": learnt.mask.phases_rad, "airy_px": learnt.airy_px}
     depth_m = bank.lens.depth_from_psi(psi)
     fits_db = np.array(stepper.fits_db)
     sharp = best.sharp.cpu().numpy()

@@ -43,6 +43,17 @@ class Scene:
         """Defocus of each pixel (rad), not clipped to any range."""
         return lens.psi_from_depth(self.depth_m)
 
+    def centre(self, side_px: int) -> Scene:
+        """The square of `side_px` in the middle, or all there is of it if the scene is smaller."""
+        windows = (slice(max((n - side_px) // 2, 0), max((n - side_px) // 2, 0) + side_px) for n in self.depth_m.shape)
+        window = tuple(windows)
+        return Scene(self.name, self.sharp[:, *window], self.depth_m[window], self.valid[window])
+
+    def at_depth(self, depth_m: float) -> Scene:
+        """The same picture as a flat wall at one depth, which is known everywhere."""
+        depth = np.full_like(self.depth_m, depth_m)
+        return Scene(self.name, self.sharp, depth, np.ones_like(self.valid))
+
     def reduced(self, factor: int) -> Scene:
         """The scene at 1/`factor` of its width and height: colours averaged, depth taken at the block's centre."""
         height, width = (n // factor * factor for n in self.depth_m.shape)

@@ -38,6 +38,8 @@ class Settings:
     convergence_window: int | None = None  # the loss fell by less than 5 % in so many iterations: cool down, then stop
     noise: float = ROUNDING  # standard deviation of the capture's noise, full scale 1 (dpcip/noise.py estimates it)
     psi_tv: float = 0.0  # weight of psi's total variation, as a share of its range, in the loss
+    learn_phases_rad: float = 0.0  # how far the mask's ring phases may be learnt away from nominal; 0: not at all
+    learn_scale: float = 0.0  # the same for the aperture's scale, a factor
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -49,6 +51,8 @@ class Settings:
                 raise InputError(f"settings: {name} is {getattr(self, name)!r}; choose from {', '.join(choices)}")
         if not (0 < self.noise < 1 and self.psi_tv >= 0):
             raise InputError(f"settings: noise {self.noise} must lie between 0 and 1, psi_tv {self.psi_tv} not below 0")
+        if self.learn_phases_rad < 0 or not 0 <= self.learn_scale < 0.5:
+            raise InputError("settings: learn_phases_rad must not be negative, learn_scale lie between 0 and 0.5")
         if not 0 < self.learning_rate < 1:
             raise InputError(f"settings: learning_rate is {self.learning_rate}; it must lie between 0 and 1")
 

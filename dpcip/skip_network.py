@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+N_DEEP = 3  # of the five levels count as deep
 
 
 class ReflectPad(torch.autograd.Function):
@@ -41,13 +44,27 @@ def conv_unit(n_in: int, n_out: int, taps: int, stride: int = 1) -> nn.Sequentia
 
 
 class SkipLevel(nn.Module):
-    """One level of the encoder-decoder: halve, recurse, double, join with a thin skip (DIP's `skip` network)."""
+    """One level of the encoder-decoder: halve, recurse, double, join with a thin skip (DIP's `skip` network).
 
-    def __init__(self, n_in: int, n_channels: int, n_skip: int, taps: int, n_levels: int) -> None:
+    deep: makes a block for so many channels, which then stands between the two convolutions on the way down, in the
+    three deepest levels (SelfDeblur's non-local blocks).
+    """
+
+    def __init__(
+        self,
+        n_in: int,
+        n_channels: int,
+        n_skip: int,
+        taps: int,
+        n_levels: int,
+        deep: Callable[[int], nn.Module] | None = None,
+    ) -> None:
         super().__init__()
         self.skip = conv_unit(n_in, n_skip, 1)
-        self.down = nn.Sequential(conv_unit(n_in, n_channels, taps, 2), conv_unit(n_channels, n_channels, taps))
-        self.inner = SkipLevel(n_channels, n_channels, n_skip, taps, n_levels - 1) if n_levels > 1 else nn.Identity()
+        halve, blocks = conv_unit(n_in, n_channels, taps, 2), [deep(n_channels)] if deep and n_levels <= N_DEEP else []
+        self.down = nn.Sequential(halve, *blocks, conv_unit(n_channels, n_channels, taps))
+        inner = (n_channels, n_channels, n_skip, taps, n_levels - 1, deep)
+        self.inner = SkipLevel(*inner) if n_levels > 1 else nn.Identity()
         self.norm = nn.BatchNorm2d(n_skip + n_channels)
         self.up = nn.Sequential(conv_unit(n_skip + n_channels, n_channels, taps), conv_unit(n_channels, n_channels, 1))
 

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from dpcip.camera import InterpolatedDCM, MaskedDCM
+from dpcip.camera_in_use import CameraInUse
 from dpcip.deconvolution import NOISE, gradient
 from dpcip.finish import refined
 from dpcip.generators import make_generator
@@ -21,20 +22,14 @@ from dpcip.machine import has_fast_bfloat16, keep_freed_memory
 from dpcip.psf import PsfBank
 from dpcip.settings import Settings
 from dpcip.start import Start, depth_prior, find_start, uncertainty
+from dpcip.stopping import converged, explained
 
 SNAPSHOT_EVERY = 50  # iterations between the states that a loss spike is rolled back to
 RECENT = 30  # losses that a new one is compared with
 MAX_ROLLBACKS = 10  # after so many the solve is given up and the best state returned
 GUIDE_WEIGHT = 0.3  # of the mean distance from the start's psi, as a share of the psi range, beside the data loss
 RAMP_ITERATIONS = 30  # after the warm-up the learning rate rises over so many: the new loss must not undo the fit
-CONVERGED_GAIN = 0.05  # relative gain in the loss over the window below which a solve has converged
-
-
-def converged(losses: list[float], window: int | None) -> bool:
-    """Whether the smallest loss of the last `window` iterations is hardly below that of all before."""
-    if window is None or len(losses) < 2 * window:
-        return False
-    return min(losses[-window:]) > (1 - CONVERGED_GAIN) * min(losses[:-window])
+OPTICS_SHARE = 0.3  # of the generator's learning rate: the optics' own, whose parameters lie between -1 and 1 or so
 
 
 def uses_bfloat16(settings: Settings, device: torch.device) -> bool:
@@ -44,10 +39,7 @@ def uses_bfloat16(settings: Settings, device: torch.device) -> bool:
 
 @dataclass
 class Estimate:
-    """What a solve has found: all-in-focus image [L, H, W] in [0, 1], defocus psi [H, W] in rad, and where.
-
-    iteration: -1 for what it began with.
-    """
+    """What a solve has found: all-in-focus image [L, H, W] in [0, 1], psi [H, W] in rad, and where (-1: before)."""
 
     sharp: Tensor
     psi: Tensor
@@ -75,13 +67,7 @@ class Stepper:
         generator = make_generator(settings.generator, size, bank.psi_range, bank.n_latent, settings.seed)
         memory_format = torch.channels_last if settings.channels_last else torch.contiguous_format
         self.generator = generator.to(device=device, memory_format=memory_format)  # type: ignore[call-overload]
-        single = dataclasses.replace(bank, psf=bank.psf.float())
-        self.bank = single
-        self.camera = (
-            MaskedDCM(single, size)
-            if settings.camera == "masked"
-            else InterpolatedDCM(single, size, settings.convolution)
-        ).to(device)
+        self.in_use = CameraInUse(bank, size, settings, device)
         self.optimizer = self._adam()
         self.bfloat16 = uses_bfloat16(settings, device)
         self.iteration = 0
@@ -96,7 +82,20 @@ class Stepper:
         self._refined_start: Estimate | None = None
 
     def _adam(self) -> torch.optim.Adam:
-        return torch.optim.Adam(self.generator.parameters(), lr=self.settings.learning_rate)
+        groups = [{"params": list(self.generator.parameters()), "share": 1.0}]
+        if self.in_use.optics is not None:
+            groups.append({"params": list(self.in_use.optics.parameters()), "share": OPTICS_SHARE})
+        return torch.optim.Adam(groups, lr=self.settings.learning_rate)
+
+    @property
+    def bank(self) -> PsfBank:
+        """The PSFs as the solve knows them now."""
+        return self.in_use.bank
+
+    @property
+    def camera(self) -> MaskedDCM | InterpolatedDCM:
+        """The camera model with them."""
+        return self.in_use.model
 
     @property
     def stage_start(self) -> int:
@@ -146,9 +145,7 @@ class Stepper:
         if not math.isfinite(value) or value > self._spike_level():
             self._roll_back()
             return
-        if (
-            self.iteration % SNAPSHOT_EVERY == 0
-        ):  # these weights have just shown a sound loss; anew after a rollback, too
+        if self.iteration % SNAPSHOT_EVERY == 0:  # weights of a sound loss; anew after a rollback, too
             self._snapshot = self._copy_of_state()
         self._keep(Estimate(sharp.detach(), psi.detach(), self.iteration, value))
         self.losses.append(value)
@@ -158,15 +155,12 @@ class Stepper:
         self._note_convergence()
 
     def _note_convergence(self) -> None:
-        """Converged is a loss that hardly falls once the guide has gone, or a residual that is no more than noise.
-
-        Beyond that the generator would draw the noise (Morozov's discrepancy principle).
-        """
+        """Done is a loss that hardly falls once the guide has gone, or a residual that is no more than noise."""
         settings = self.settings
         first = settings.warmup_iterations + max(settings.l2_iterations, settings.guide_iterations)
-        explained = self.iteration > settings.warmup_iterations and self.fits_db[-1] > -20 * math.log10(settings.noise)
-        done = explained or converged(self.losses[first:], settings.convergence_window)
-        if self.converged_at is None and settings.convergence_window and done:
+        window, begun = settings.convergence_window, self.iteration > settings.warmup_iterations
+        fitted = window is not None and begun and explained(self.fits_db[-1], settings.noise)
+        if self.converged_at is None and (fitted or converged(self.losses[first:], window)):
             self.converged_at = self.iteration
 
     def _loss(self, sharp: Tensor, psi: Tensor) -> tuple[Tensor, Tensor, float]:
@@ -181,7 +175,7 @@ class Stepper:
                 return F.mse_loss(sharp, start.sharp), GUIDE_WEIGHT * pull, math.nan
             guide = GUIDE_WEIGHT * (start.trusted * (share - goal).abs()).mean()
             guide = guide * (1 - age / settings.guide_iterations)
-        coded = self.camera(sharp, psi)
+        coded = self.in_use(sharp, psi)
         squared_error = F.mse_loss(coded, self.capture)
         loss = squared_error if age < settings.l2_iterations else 1 - ssim(coded, self.capture)
         if settings.psi_tv:
@@ -240,10 +234,11 @@ class Stepper:
         if self.iteration == self.settings.warmup_iterations > 0:
             self.optimizer = self._adam()  # what it remembers is of the warm-up's loss
         for group in self.optimizer.param_groups:
-            group["lr"] = self.learning_rate()
+            group["lr"] = self.learning_rate() * group["share"]
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self.optimizer.step()
+        self.in_use.settle()
 
     def _keep(self, new: Estimate) -> None:
         """Remembers the estimate with the smallest loss of the current stage."""
@@ -265,6 +260,7 @@ class Stepper:
     def _copy_of_state(self) -> dict[str, object]:
         state = {
             "generator": self.generator.state_dict(),
+            "optics": self.in_use.optics and self.in_use.optics.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "iteration": self.iteration,
             "converged_at": self.converged_at,
@@ -273,6 +269,9 @@ class Stepper:
 
     def _restore(self, state: dict) -> None:
         self.generator.load_state_dict(state["generator"])
+        if self.in_use.optics is not None:
+            self.in_use.optics.load_state_dict(state["optics"])
+            self.in_use.settle()
         self.optimizer.load_state_dict(copy.deepcopy(state["optimizer"]))  # Adam keeps and changes what it is given
         self.iteration, self.converged_at = state["iteration"], state["converged_at"]
         del self.losses[self.iteration :], self.fits_db[self.iteration :]

@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pandas as pd
 from tqdm import tqdm
 
-from dpcip.cases import Case, solve_case
+from dpcip.cases import solve_case
 from dpcip.errors import InputError
 from dpcip.report import write_json
 from dpcip.runner import PROGRESS_FILE, progress_stream
@@ -26,8 +26,30 @@ RETRIES = 2  # of a solve that failed on the cluster
 Row = dict[str, Any]
 
 
-def run_study(cases: list[Case], work: Path = WORK, scheduler: str | None = None) -> pd.DataFrame:
+class Recipe(Protocol):
+    """What the study must know of a case's recipe: how many iterations it has."""
+
+    @property
+    def iterations(self) -> int: ...
+
+
+class Planned(Protocol):
+    """A case of a study: its recipe and its scene, both of which raise InputError if there is none."""
+
+    def settings(self) -> Recipe: ...
+
+    def place(self) -> str: ...
+
+
+def run_study(
+    cases: Sequence[Planned],
+    work: Path = WORK,
+    scheduler: str | None = None,
+    solve: Callable[..., Row] = solve_case,
+) -> pd.DataFrame:
     """Solves what is not solved yet; a row a case, in the list's order (dpcip/cases.py).
+
+    solve: makes the row, as `solve_case` does for the solver's cases; rivals bring their own (baselines/blind.py).
 
     Killed at any point, the same call goes on from there. scheduler: address of a Dask scheduler, or that in the
     environment variable DPCIP_SCHEDULER; its workers have one thread each (`dask worker --nthreads 1`) and the same
@@ -39,7 +61,7 @@ def run_study(cases: list[Case], work: Path = WORK, scheduler: str | None = None
         case.place()
     address = scheduler or os.environ.get(SCHEDULER)
     with _bar(sum(lengths)) as bar:
-        rows = _on_cluster(cases, work.resolve(), address, bar) if address else _here(cases, work, bar)
+        rows = _on_cluster(cases, work.resolve(), address, bar, solve) if address else _here(cases, work, bar, solve)
     return pd.DataFrame(rows)
 
 
@@ -67,12 +89,12 @@ def _bar(n_iterations: int) -> Iterator[tqdm]:
         yield bar
 
 
-def _here(cases: list[Case], work: Path, bar: tqdm) -> list[Row]:
+def _here(cases: Sequence[Planned], work: Path, bar: tqdm, solve: Callable[..., Row]) -> list[Row]:
     rows = []
     for number, case in enumerate(cases, start=1):
         bar.set_description(f"study, solve {number} of {len(cases)}")
         steps = _Steps(bar)
-        rows.append(solve_case(case, work, steps))
+        rows.append(solve(case, work, steps))
         steps.finish(case.settings().iterations)
     return rows
 
@@ -99,7 +121,7 @@ class _Steps:
         self.bar.refresh()
 
 
-def _on_cluster(cases: list[Case], work: Path, address: str, bar: tqdm) -> list[Row]:
+def _on_cluster(cases: Sequence[Planned], work: Path, address: str, bar: tqdm, solve: Callable[..., Row]) -> list[Row]:
     """One solve a worker. A worker that dies gives its solve to another, which goes on from the checkpoint."""
     from distributed import Client, as_completed  # a second to import, and seldom needed
 
@@ -111,7 +133,7 @@ def _on_cluster(cases: list[Case], work: Path, address: str, bar: tqdm) -> list[
         wide = [worker for worker, threads in client.nthreads().items() if threads > 1]
         if wide:
             raise InputError(f"{wide[0]}: this worker would solve several at a time; start it with --nthreads 1")
-        futures = client.map(solve_case, cases, work=work, pure=False, retries=RETRIES)
+        futures = client.map(solve, cases, work=work, pure=False, retries=RETRIES)
         numbers = {future.key: number for number, future in enumerate(futures)}
         rows: dict[int, Row] = {}
         for future in as_completed(futures, loop=client.loop):

@@ -99,7 +99,7 @@ def test_dual_pixel_photograph_is_solved(dual_pixel: PsfBank) -> None:
 
 def test_generator_draws_the_latent_channels(mixed: PsfBank) -> None:
     capture = torch.rand(3, 40, 40)
-    stepper = Stepper(capture, mixed, replace(PRESETS["paper"], iterations=4), torch.device("cpu"))
+    stepper = Stepper(capture, mixed, replace(PRESETS["paper"], iterations=12), torch.device("cpu"))
     while not stepper.done:
         stepper.step()
     assert stepper.finished().sharp.shape == (2, 40, 40)

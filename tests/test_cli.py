@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import logging
 from collections.abc import Callable
 from pathlib import Path
 
@@ -343,7 +344,7 @@ def test_bench_without_anything_to_report_on_says_so(files: Path, monkeypatch, c
     assert "holds no run of the present code" in told and told.count("\n") == 1
 
 
-def test_a_captures_folder_in_tiles_with_its_tone_curve(tmp_path: Path, monkeypatch, capsys) -> None:
+def test_a_captures_folder_in_tiles_with_its_tone_curve(tmp_path: Path, monkeypatch, capsys, caplog) -> None:
     """Read as its capture.yaml says, solved in tiles, written with its tone curve, and told in the report."""
     small = PsfBank.synthesise(psi=np.array([-2.0, 0, 2]), size=15)
     blocks = np.kron(np.random.default_rng(0).random((3, 23, 35)), np.ones((1, 4, 4)))
@@ -353,9 +354,10 @@ def test_a_captures_folder_in_tiles_with_its_tone_curve(tmp_path: Path, monkeypa
     (tmp_path / "shot" / "capture.yaml").write_text("gamma: 2.2\n")
     monkeypatch.chdir(tmp_path)
     command = ("solve", "shot", "--out", "result", "--iterations", 1, "--tile", 96)
+    caplog.set_level(logging.INFO, "dpcip")
     assert run(monkeypatch, *command) == 0
-    told = capsys.readouterr().err
-    assert "140x92 pixels in 2 tiles of 93x92" in told and "2.00/2 tiles" in told
+    assert "140x92 pixels in 2 tiles of 93x92" in caplog.text
+    assert "2.00/2 tiles" in capsys.readouterr().err
     report = json.loads(Path("result/report.json").read_text())
     assert report["photograph"]["gamma"] == report["photograph"]["written_with_gamma"] == 2.2
     assert report["tiles"]["count"] == 2 and report["tiles"]["size"] == [93, 92]

@@ -124,11 +124,21 @@ def test_frames_are_chosen_evenly() -> None:
     assert [shot.name for shot in evenly(frames, 9)] == [str(n) for n in range(8)]
 
 
+def test_frames_of_scale_paper_are_named_with_the_command_that_renders_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(datasets, "DATA", tmp_path)
+    with pytest.raises(InputError, match="render the frames with `python data/renderer/make_frames.py paper`"):
+        shots("rendered_paper")
+
+
 def test_shots_of_a_data_set() -> None:
     assert [shot.place for shot in shots("rendered", 2)] == [place for place in PLACES for _ in range(2)]
     (motorcycle,) = shots("motorcycle", 3)
     assert motorcycle.read().sharp.shape == (3, 500, 741)
-    with pytest.raises(InputError, match="no data set 'rendred'; choose from rendered, tauagent, motorcycle"):
+    with pytest.raises(
+        InputError, match="no data set 'rendred'; choose from rendered, rendered_paper, tauagent, motorcycle"
+    ):
         shots("rendred")
 
 

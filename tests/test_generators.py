@@ -5,6 +5,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from dpcip.coordinate_network import GaussianLayer, SineLayer
 from dpcip.errors import InputError
 from dpcip.generators import GENERATORS, make_generator, with_generator
 from dpcip.hash_grid import HashGrid
@@ -49,6 +50,12 @@ def test_gradient_reaches_every_parameter(name: str) -> None:
 @pytest.mark.parametrize(("name", "n_parameters"), N_PARAMETERS.items())
 def test_parameter_count(name: str, n_parameters: int) -> None:
     assert sum(p.numel() for p in make_generator(name, (64, 64), (-4.0, 10.0)).parameters()) == n_parameters
+
+
+def test_flat_is_dips_image_at_one_psi() -> None:
+    dip, flat = (make_generator(name, (64, 70), (-4.0, 10.0))() for name in ("dip", "flat"))
+    assert torch.equal(flat[0], dip[0]) and len(flat[1].unique()) == 1
+    assert flat[1][0, 0].item() == pytest.approx(dip[1].mean().item())
 
 
 def test_dip_input_is_the_papers() -> None:
@@ -117,10 +124,26 @@ def test_hash_grid_is_bilinear_between_its_nodes() -> None:
     nodes = [0, 1, 5, 6]  # of 5x5
     assert grid(halfway)[0, 0].item() == pytest.approx(grid.table[0, nodes].mean().item(), rel=1e-5)
     assert torch.isfinite(grid(torch.ones(1, 2, 1, 1))).all()  # the last node belongs to the grid
+    assert grid.n_cells == [4, 16] and HashGrid().n_cells[::11] == [8, 256]
+    nodes = [0, 5 * 2654435761 % 100, 3, (7 ^ (9 * 2654435761)) % 100]  # Mueller et al., eq. 4
+    rows = [grid._index(torch.tensor(r), torch.tensor(c), 16, 100).item() for r, c in ((0, 0), (0, 5), (3, 0), (7, 9))]
+    assert rows == nodes
+
+
+def test_coordinate_networks_are_their_authors() -> None:
+    """SIREN: frequency 30, weights in +-1/n at first, then +-sqrt(6/n)/30, so that each layer spreads alike."""
+    siren = make_generator("siren", (64, 64), (-4.0, 10.0))
+    layers = [*(layer.linear for layer in siren.network), siren.head]
+    for layer, bound in zip(layers, [1 / 2, *[np.sqrt(6 / 256) / 30] * 4], strict=True):
+        assert 0.95 * bound < layer.weight.abs().max() <= bound
+    ones = torch.ones(1, 1, 1, 1)
+    assert SineLayer(1, 1).activate(ones / 7).item() == pytest.approx(np.sin(30 / 7), abs=1e-5)
+    assert GaussianLayer(1, 1).activate(ones / 10).item() == pytest.approx(np.exp(-0.5), abs=1e-5)
 
 
 def test_each_generator_has_its_authors_learning_rate() -> None:
     rates = {name: with_generator(PRESETS["paper"], name).learning_rate for name in GENERATORS}
     assert rates["dip"] == rates["pip"] == PRESETS["paper"].learning_rate and rates["siren"] == 1e-4
+    assert rates["gaussian"] == 1e-3 and rates["hashgrid"] == 1e-2
     with pytest.raises(InputError, match="choose from"):
         with_generator(PRESETS["paper"], "gan")

@@ -108,6 +108,13 @@ def test_training_depends_on_just_the_modules_it_uses(name: str) -> None:
     assert STAGES[name]["params"] == [*pipeline.SHARED_PARAMETERS, "baselines"]
 
 
+def test_report_depends_on_all_results_and_just_the_modules_it_uses() -> None:
+    modules = [f"dpcip/{module}.py" for module in all_modules({"report_page"})]
+    folders = [f"results/{name}" for name in ("tables", "figures", "solves", "baselines")]
+    measured = ["results/bench/summary.json", "results/times/${scale}.json"]
+    assert sorted(STAGES["report"]["deps"]) == sorted([*folders, *measured, *modules])
+
+
 @pytest.mark.parametrize("name", NOTEBOOKS)
 def test_stage_depends_on_just_the_modules_it_uses(name: str) -> None:
     """So that a change in a module re-runs the stages that use it and no others."""

@@ -27,8 +27,9 @@ from dpcip.runner import SOLVING_MODULES, Solution, fingerprint, solve
 from dpcip.scenes import Scene, motorcycle
 from dpcip.sensor import Sensor
 from dpcip.settings import PRESETS, Settings, with_iterations
-from dpcip.solver import RAMP_ITERATIONS, Stepper, converged
+from dpcip.solver import RAMP_ITERATIONS, Stepper
 from dpcip.solves import solve_cached
+from dpcip.stopping import converged
 
 CPU = torch.device("cpu")
 QUICK = Settings(iterations=12, l2_iterations=5, channels_last=True)
@@ -302,6 +303,39 @@ def test_total_variation_flattens_psi(capture: np.ndarray, bank: PsfBank) -> Non
         psi = stepper.generator()[1]
         roughness.append(psi.diff(dim=0).abs().mean().item() + psi.diff(dim=1).abs().mean().item())
     assert roughness[1] < 0.5 * roughness[0]
+
+
+LEARNING = dataclasses.replace(QUICK, learn_phases_rad=0.5, learn_scale=0.05)
+
+
+def test_optics_are_learnt_and_reported(capture: np.ndarray, bank: PsfBank) -> None:
+    nominal = bank.optics
+    assert nominal is not None
+    found = solve(capture, bank, LEARNING, progress=False).report["optics"]
+    assert isinstance(found, dict)
+    assert found["phases_rad"][0] == nominal.mask.phases_rad[0]
+    for learnt, given in zip(found["phases_rad"][1:], nominal.mask.phases_rad[1:], strict=True):
+        assert 0 < abs(learnt - given) < 0.5
+    assert 0 < abs(found["airy_px"] / nominal.airy_px - 1) < 0.05
+
+
+def test_learnt_optics_resume_to_the_bit(capture: np.ndarray, bank: PsfBank) -> None:
+    whole, first, second = (Stepper(torch.tensor(capture), bank, LEARNING, CPU) for _ in range(3))
+    for _ in range(8):
+        whole.step()
+    for _ in range(4):
+        first.step()
+    second.load_state_dict(first.state_dict())
+    for _ in range(4):
+        second.step()
+    assert torch.equal(whole.bank.psf, second.bank.psf)
+    assert not torch.equal(whole.bank.psf, bank.psf)
+    assert whole.losses == second.losses
+
+
+def test_optics_of_a_bank_alone_cannot_be_learnt(capture: np.ndarray, bank: PsfBank) -> None:
+    with pytest.raises(InputError, match="no optics to learn"):
+        Stepper(torch.tensor(capture), dataclasses.replace(bank, optics=None), LEARNING, CPU)
 
 
 @pytest.mark.parametrize("iterations", [1, 4])

@@ -14,6 +14,7 @@ from dpcip.baselines.edof_net import EdofNet
 from dpcip.baselines.rival import Rival
 from dpcip.baselines.weights import read_card, read_weights
 from dpcip.cases import Case, photograph
+from dpcip.errors import InputError
 from dpcip.metrics import depth_metrics, image_metrics
 from dpcip.paper import ALSO
 
@@ -21,8 +22,13 @@ LOOKS = 3  # the first estimate of a size is slower; the quickest is the network
 
 
 def read_rivals(folder: Path) -> dict[str, tuple[Rival, dict[str, Any]]]:
-    """The trained networks of a folder with their cards, by name."""
-    names = sorted(path.stem for path in folder.glob("*.json"))
+    """The trained networks of a folder with their cards, by name.
+
+    Raises InputError if there are none, or weights without a card, a card without weights.
+    """
+    names = sorted({path.stem for ending in ("json", "safetensors") for path in folder.glob(f"*.{ending}")})
+    if not names:
+        raise InputError(f"{folder}: holds no trained network; train it with `dvc repro {folder.name}`")
     return {name: (read_weights(folder / name), read_card(folder / name)) for name in names}
 
 

@@ -17,6 +17,7 @@ from dpcip.baselines.training import NETWORKS, Recipe, Trained, mean_error, trai
 from dpcip.baselines.training_data import composed, frame
 from dpcip.baselines.weights import write_weights
 from dpcip.datasets import DATASETS, Shot
+from dpcip.errors import InputError
 from dpcip.io import replacing
 
 FACTORS = (1, 2)  # frames are learned from at full and half size: the tables use both
@@ -52,27 +53,32 @@ class Frames:
         return self._read[place]
 
     def split(self, left_out: str) -> tuple[list[Sample], list[Sample]]:
-        """Training and validation photographs of all scenes but one."""
-        learned, held = [], []
+        """Training and validation photographs of all scenes but one. Raises InputError if they have one frame each."""
+        learned, held = list[Sample](), list[Sample]()
         for place in self.shots:
             if place == left_out:
                 continue
             samples = self.samples(place)
+            if len(self.shots[place]) == 1:  # nothing to spare
+                learned += samples
+                continue
             middle = len(samples) // 2 // len(FACTORS) * len(FACTORS)
             held += samples[middle : middle + len(FACTORS)]
             learned += samples[:middle] + samples[middle + len(FACTORS) :]
+        if not held:
+            raise InputError(f"no scene but '{left_out}' has two frames: one to learn from and one to validate on")
         return learned, held
 
 
 def plans(network: str, pictures: Frames, seed: int, n_composed: int) -> Iterator[Plan]:
     """The trainings of a network.
 
-    depth_fcn: on the frames of all scenes but one, for each scene in turn, as the paper's rival was; then on composed
-    pictures of textures, of which there are far more. edof_net: on textures at one depth each, as the paper's rival
-    was; then on the composed pictures.
+    depth_fcn: on the frames of all scenes but one, for each scene in turn, as the paper's rival was (not if there is
+    but one scene); then on composed pictures of textures, of which there are far more. edof_net: on textures at one
+    depth each, as the paper's rival was; then on the composed pictures.
     """
     if network == "depth_fcn":
-        for place in pictures.shots:
+        for place in pictures.shots if len(pictures.shots) > 1 else ():
             others = ", ".join(p for p in pictures.shots if p != place)
             yield Plan(f"without_{place}", f"frames of {others}", *pictures.split(place), left_out=place)
     else:
@@ -135,7 +141,8 @@ def run(network: str, params: dict[str, Any], out: Path, work: Path) -> None:
     values = params["baselines"][params["scale"]]
     recipe = Recipe(network, **values[network], seed=params["seed"])
     pictures, cards = Frames(params["dataset"]), dict[str, dict[str, Any]]()
-    n_plans = len(pictures.shots) + 1 if network == "depth_fcn" else 2
+    n_scenes = len(pictures.shots)
+    n_plans = 2 if network == "edof_net" else n_scenes + 1 if n_scenes > 1 else 1
     with tqdm(total=n_plans * recipe.steps, desc=network, unit="step", mininterval=5) as bar:
         for number, plan in enumerate(plans(network, pictures, params["seed"], values["composed"])):
             bar.set_description(f"{network}, {plan.name}")

@@ -39,6 +39,7 @@ from scipy.special import j0
 from dpcip.camera import InterpolatedDCM, simulate
 from dpcip.datasets import shots
 from dpcip.optics import Lens, Optics
+from dpcip.paper import energy_comparison
 from dpcip.psf import PsfBank, psi_planes, synthesise_psf
 from dpcip.report import psf_sheet, save_figure, show_depth, show_image, show_map, write_table
 from dpcip.sensor import Sensor
@@ -179,15 +180,7 @@ plt.show()
 # Table 3 of the paper lists how much of the energy of the $\psi = -4$ PSF falls into small boxes. It is the one place where
 # the paper says something about its PSFs in numbers, so it is our test of the whole derivation.
 
-paper = {31: (94.72, 96.69, 98.49), 23: (87.31, 94.30, 97.32), 19: (77.20, 89.10, 96.25), 15: (56.24, 78.81, 94.28)}
-rows = [
-    {"box": box, "channel": name, "paper": paper[box][c], "ours": round(100 * float(bank.energy(box)[0, c]), 2)}
-    for box in paper
-    for c, name in enumerate("RGB")
-]
-energy = pd.DataFrame(rows)
-energy["difference"] = (energy.ours - energy.paper).round(2)
-energy["verdict"] = np.where(energy.difference.abs() <= 0.3, "reproduced", "not reproduced")
+energy = energy_comparison(bank)
 caption = (
     f"Energy (%) of the ψ = -4 PSF inside a centred box: paper's Table 3 and ours (tolerance 0.3). Scale: {scale}."
 )

@@ -1,0 +1,57 @@
+"""What the committed results took: seconds and machines, summed from what each solve, training and stage recorded."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+
+def read_times(path: Path) -> dict[str, dict[str, object]]:
+    """The seconds of each stage as last made; empty if none was."""
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError):
+        return {}
+
+
+def _machine(values: dict[str, Any]) -> str:
+    name, threads, torch = values["device_name"], values["threads"], values["torch"]
+    return f"{values['device']}, {name}, {threads} threads, torch {torch}"
+
+
+def _solves(folder: Path) -> Iterator[tuple[float, str]]:
+    """Seconds and machine of each solve; one that several notebooks use counts once."""
+    paths = {path.name: path for path in sorted(folder.glob("*/*.json"))}
+    for path in paths.values():
+        report = json.loads(path.read_text(encoding="utf-8"))["report"]
+        yield float(report["seconds"]), _machine(report["machine"])
+
+
+def _trainings(folder: Path) -> Iterator[tuple[float, str]]:
+    for path in sorted(folder.glob("*/*.json")):
+        card = json.loads(path.read_text(encoding="utf-8"))
+        yield float(card["seconds"]), _machine(card["machine"])
+
+
+def _stages(times: Path) -> Iterator[tuple[float, str]]:
+    for values in read_times(times).values():
+        yield float(str(values["seconds"])), str(values["machine"])
+
+
+def effort(results: Path, times: Path) -> pd.DataFrame:
+    """What was computed, how many of it, minutes in all, machine; without a line for what there is none of."""
+    kinds: dict[str, Iterable[tuple[float, str]]] = {
+        "solves (results/solves)": _solves(results / "solves"),
+        "trainings of the rivals (results/baselines)": _trainings(results / "baselines"),
+        "stages of `make repro`, each as last run": _stages(times),
+    }
+    rows = []
+    for what, parts in kinds.items():
+        found = list(parts)
+        machines = "; ".join(sorted({machine for _, machine in found}))
+        rows.append({"what": what, "number": len(found), "minutes": sum(s for s, _ in found) / 60, "machine": machines})
+    return pd.DataFrame([row for row in rows if row["number"]])

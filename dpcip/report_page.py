@@ -1,0 +1,199 @@
+"""results/REPORT.md: claim by claim and table by table, the paper's value, ours, the verdict and why."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from dpcip.claims import NOT_MADE, summary
+from dpcip.effort import effort
+from dpcip.errors import InputError
+from dpcip.io import replacing
+
+TOP = Path(__file__).resolve().parent.parent
+BEGIN, END = "<!-- summary: written by the stage `report` -->", "<!-- end of summary -->"
+
+
+@dataclass(frozen=True)
+class Section:
+    """A table of the paper: ours (of results/tables), a picture, the notebook that made them, why they differ."""
+
+    title: str
+    table: str
+    figure: str
+    notebook: str
+    why: str
+
+
+SECTIONS = (
+    Section(
+        "Table 1: depth",
+        "table1_depth",
+        "table1_depth.png",
+        "02_depth",
+        "The scenes are rendered ones of our own, so the paper's value stands beside ours for orientation only. "
+        "Its unit is that of the released code, which puts psi scaled to [0, 1] where psi in radians belongs: what "
+        "it prints is not metres (notebook 02). The columns `depth_rmse_m` of the full table are. The paper's "
+        "rival cannot have been measured with that code, for its error is larger than anything the code can print.",
+    ),
+    Section(
+        "Table 2: everything in focus",
+        "table2_edof",
+        "table2_edof.png",
+        "03_edof",
+        "Other scenes, fewer pixels and, at scales below `paper`, fewer iterations than the paper's. The rival was "
+        "trained for minutes on what can be had freely. The released SSIM lacks the data range and flatters every "
+        "method; sound values stand in the full table.",
+    ),
+    Section(
+        "Table 3: the PSF",
+        "camera_psf_energy",
+        "camera_psf.png",
+        "01_camera",
+        "The mask was identified from the one published capture, so this agreement tests the optical model. Only "
+        "the far end of the range (psi from -4 to 0) is confirmed by that capture; the near end follows from the "
+        "same physics.",
+    ),
+    Section(
+        "Table 4: generators",
+        "table4_generators",
+        "table4_bars.png",
+        "05_generators",
+        "One photograph at scales below `paper`, and the paper's recipe cut short: too few to rank methods that "
+        "lie close together. The paper states no setting for SIREN. With preset fast every generator begins at the "
+        "same start.",
+    ),
+    Section(
+        "Table 5: deblurring",
+        "table5_deblurring",
+        "table5_deblurring.png",
+        "04_deblurring",
+        "SelfDeblur is blind: its images are aligned with the truth before they are scored, as its authors do.",
+    ),
+)
+
+OPEN = """\
+## What could not be reproduced, and what it would take
+
+- **The paper's own numbers.** They belong to TAUAgent, which may not be redistributed. Who has it copies it to
+  `data/TAUAgent`, sets `dataset: tauagent` in params.yaml and runs `make repro`: the verdicts then compare like with
+  like.
+- **The paper's scale.** `dpcip plan` writes the list of its solves and `dpcip study --dry-run` says what they cost;
+  `scale: paper` computes them, best on a cluster (CONTRIBUTING.md).
+- **The unit of Table 1's rival and of SIREN's depth in Table 4.** Both exceed what the released metric can print. It
+  would take the authors' evaluation script.
+- **The near half of the camera's range.** No published capture shows it. One photograph of a near scene would do.
+- **Real captures.** The paper's raw photographs are not published. It takes a phase-coded camera and `dpcip solve`.
+- **The rivals as trained by their authors.** Their training data and weights are not public; ours learned far shorter,
+  on what can be had freely.
+"""
+
+
+def _word(value: object) -> str:
+    return f"{value:.4g}".replace("nan", "") if isinstance(value, float) else str(value)
+
+
+def _markdown(table: pd.DataFrame) -> str:
+    words = table.map(_word)
+    return words.to_markdown(index=False, disable_numparse=True)
+
+
+def lines_of_interest(table: pd.DataFrame) -> pd.DataFrame:
+    """Of a comparison the lines that stand beside a value of the paper, and the verdicts on its claims."""
+    wanted = [*("what", "method", "box", "channel", "metric"), *("paper", "ours", "spread", "verdict")]
+    kept = table[table["paper"].notna() | table["ours"].isna()]
+    return kept[[name for name in wanted if name in kept]]
+
+
+def _section(section: Section, results: Path) -> str:
+    path = results / "tables" / f"{section.table}.csv"
+    head = f"## {section.title}\n\n"
+    if not path.is_file():
+        return f"{head}{NOT_MADE.capitalize()}: `results/tables/{path.name}` is not there.\n"
+    caption = path.with_suffix(".md").read_text(encoding="utf-8").split("\n", 1)[0]
+    picture = (
+        f"![{section.title}](figures/{section.figure})\n\n" if (results / "figures" / section.figure).is_file() else ""
+    )
+    return (
+        f"{head}{caption}\n\n{_markdown(lines_of_interest(pd.read_csv(path)))}\n\n"
+        f"**Why.** {section.why}\n\n{picture}"
+        f"All lines: [{section.table}.md](tables/{section.table}.md). Made by [{section.notebook}]"
+        f"(notebooks/{section.notebook}.ipynb).\n"
+    )
+
+
+def _beyond(results: Path) -> str:
+    """What the project adds to the paper: its own solver against the paper's recipe, from the bench."""
+    path = results / "bench" / "summary.json"
+    if not path.is_file():
+        return f"## Beyond the paper\n\n{NOT_MADE.capitalize()}: `results/bench/{path.name}` is not there.\n"
+    bench = json.loads(path.read_text(encoding="utf-8"))
+    rows = {
+        "its time / that of the paper's recipe as released": bench["time_ratio_whole_solve_vs_released"],
+        "its time / that of the paper's recipe, fast arithmetic": bench["time_ratio_whole_solve_vs_optimised"],
+        "its PSNR - that of the paper's recipe (dB)": bench["psnr_gain_equal_time_db"],
+        "its depth RMSE in range / that of the paper's recipe": bench["depth_rmse_ratio_equal_time"],
+    }
+    table = pd.DataFrame({"preset fast": rows.keys(), "median": rows.values()})
+    return (
+        "## Beyond the paper: preset fast against the paper's recipe\n\n"
+        f"Medians over {len(bench['cases'])} solves (scene and seed), measured by `dpcip bench`; "
+        f"[summary.json](bench/summary.json) says how they are defined:\n\n{_markdown(table)}\n\n"
+        "![Quality over time](bench/bench.png)\n\nAll cases: [cases.md](bench/cases.md).\n"
+    )
+
+
+def _effort(results: Path, times: Path) -> str:
+    table = effort(results, times)
+    body = _markdown(table) if len(table) else f"{NOT_MADE.capitalize()}."
+    return f"## Time and machine\n\n{body}\n\nWall time, other work on the machine included.\n"
+
+
+def page(results: Path, times: Path, scale: str) -> str:
+    """The whole report, Markdown. Links are relative to results/."""
+    opening = (
+        "# What became of the paper's claims\n\n"
+        f'"Deep Phase Coded Image Prior" (arXiv 2404.03906), computed at scale `{scale}` by `make repro`. Every '
+        "number is read from a table beside this page; a test compares them with dvc.lock. Symbols: psi is the "
+        "defocus in radians, 0 in focus and larger nearer; PSF, the blur of a point; 'as released', the metric as the "
+        "paper's public code computes it. What counts as reproduced (`tolerance` in the full tables): PSNR and SSIM "
+        "within a fixed distance, depth within a factor. On other scenes than the paper's no value can be "
+        "reproduced, and the verdict says so.\n\n"
+        f"{_markdown(summary(results / 'tables'))}\n"
+    )
+    parts = [opening, *(_section(s, results) for s in SECTIONS), _beyond(results), OPEN, _effort(results, times)]
+    return "\n".join(parts)
+
+
+def quote_summary(readme: Path, results: Path) -> None:
+    """Puts the claims' table between the README's two marks. Raises InputError if they are not there."""
+    text = readme.read_text(encoding="utf-8")
+    quoted = f"{BEGIN}\n\n{_markdown(summary(results / 'tables'))}\n\n{END}"
+    new, n = re.subn(f"{re.escape(BEGIN)}.*?{re.escape(END)}", lambda _: quoted, text, flags=re.DOTALL)
+    if n != 1:
+        raise InputError(f"{readme}: needs the lines '{BEGIN}' and '{END}' once; take them from git again")
+    if new != text:
+        with replacing(readme) as temporary:
+            temporary.write_text(new, encoding="utf-8")
+
+
+def main() -> None:
+    """`python -m dpcip.report_page SCALE`: results/REPORT.md, and the README's table."""
+    if len(sys.argv) != 2:
+        sys.exit("usage: python -m dpcip.report_page SCALE")
+    scale, results = sys.argv[1], TOP / "results"
+    try:
+        with replacing(results / "REPORT.md") as temporary:
+            temporary.write_text(page(results, results / "times" / f"{scale}.json", scale), encoding="utf-8")
+        quote_summary(TOP / "README.md", results)
+    except InputError as error:
+        sys.exit(f"dpcip.report_page: {error}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,133 @@
+"""The report: every number is a table's, what is missing is said, and the pages fit together."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from dpcip.claims import CLAIMS, NOT_MADE, summary
+from dpcip.effort import effort
+from dpcip.errors import InputError
+from dpcip.paper import beats_verdict
+from dpcip.report_page import BEGIN, END, page, quote_summary
+from dpcip.site import build
+
+RESULTS = Path(__file__).resolve().parent.parent / "results"
+NO_TIMES = Path("no-times.json")
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Path:
+    """A copy of the committed results, without the notebooks."""
+    return Path(
+        shutil.copytree(
+            RESULTS, tmp_path / "results", ignore=shutil.ignore_patterns("notebooks", "REPORT.md", "*.safetensors")
+        )
+    )
+
+
+def change(results: Path, table: str, line: int, **values: object) -> None:
+    path = results / "tables" / f"{table}.csv"
+    frame = pd.read_csv(path)
+    for column, value in values.items():
+        frame[column] = frame[column].astype(object)
+        frame.loc[line, column] = value
+    frame.to_csv(path, index=False)
+
+
+def line_of(results: Path, claim: str) -> dict[str, str]:
+    rows = summary(results / "tables")
+    return rows[rows["claim"].str.startswith(claim)].iloc[0].to_dict()
+
+
+def test_every_claim_is_answered_by_its_table_or_said_to_be_open(results: Path) -> None:
+    rows = summary(results / "tables")
+    assert len(rows) == len(CLAIMS)
+    for claim, said in zip(CLAIMS, rows["verdict"], strict=True):
+        assert (said == NOT_MADE) != (results / "tables" / f"{claim.table}.csv").is_file(), claim.words
+
+
+def test_values_and_verdicts_are_the_tables(results: Path) -> None:
+    frame = pd.read_csv(results / "tables" / "table2_edof.csv")
+    line = int(frame.index[(frame["method"] == "DPCIP") & frame["paper"].notna()][0])
+    change(results, "table2_edof", line, ours=12.345, verdict="reproduced")
+    found = line_of(results, "all-in-focus image, PSNR")
+    assert (found["paper"], found["ours"], found["verdict"]) == ("30.67", "12.35", "reproduced")
+    text = page(results, NO_TIMES, "laptop")
+    assert text.count("12.35") == 2, "in the claims and in the table"
+    assert "27.1" not in text
+
+
+def test_hardest_rival_decides(results: Path) -> None:
+    frame = pd.read_csv(results / "tables" / "table1_depth.csv")
+    line = int(frame.index[frame["what"] == "DPCIP beats it"][-1])
+    lost = beats_verdict(pd.Series([1.0, 2.0]), pd.Series([0.5, 1.0]), larger_is_better=False)
+    change(results, "table1_depth", line, verdict=lost)
+    found = line_of(results, "better depth")
+    assert (found["ours"], found["verdict"]) == ("better on 0 of 2 photographs", "not reproduced")
+
+
+def test_worst_energy_decides(results: Path) -> None:
+    change(results, "camera_psf_energy", 3, difference=-2.5, verdict="not reproduced")
+    found = line_of(results, "energy")
+    assert (found["ours"], found["verdict"]) == ("within 2.5 points", "not reproduced")
+
+
+def test_missing_table_and_bench_are_said_to_be_missing(results: Path) -> None:
+    (results / "tables" / "table4_generators.csv").unlink()
+    (results / "bench" / "summary.json").unlink()
+    text = page(results, NO_TIMES, "laptop")
+    assert "Not made yet: `results/tables/table4_generators.csv` is not there." in text
+    assert "Not made yet: `results/bench/summary.json` is not there." in text
+    assert line_of(results, "order of the generators")["verdict"] == NOT_MADE
+
+
+def test_links_and_pictures_of_the_report_are_there(results: Path) -> None:
+    for link in re.findall(r"\]\(([^)]+)\)", page(results, NO_TIMES, "laptop")):
+        assert (RESULTS / link).is_file(), link
+
+
+def test_effort_adds_up_and_counts_a_shared_solve_once(tmp_path: Path) -> None:
+    machine = {"device": "cpu", "device_name": "Chip", "threads": 2, "torch": "2"}
+    for notebook in ("02_depth", "03_edof"):
+        folder = tmp_path / "results" / "solves" / notebook
+        folder.mkdir(parents=True)
+        (folder / "same.json").write_text(json.dumps({"report": {"seconds": 90, "machine": machine}}))
+    times = tmp_path / "laptop.json"
+    times.write_text(json.dumps({stage: {"seconds": 30, "machine": "Chip, 2 threads"} for stage in "abc"}))
+    table = effort(tmp_path / "results", times)
+    assert table["number"].tolist() == [1, 3] and table["minutes"].tolist() == [1.5, 1.5]
+    assert table["machine"].tolist() == ["cpu, Chip, 2 threads, torch 2", "Chip, 2 threads"]
+
+
+def test_readme_gets_the_claims_between_its_marks(results: Path, tmp_path: Path) -> None:
+    readme = tmp_path / "README.md"
+    readme.write_text(f"# dpcip\n{BEGIN}\nold\n{END}\nrest\n")
+    quote_summary(readme, results)
+    text = readme.read_text()
+    assert "old" not in text and text.startswith("# dpcip") and text.endswith("rest\n")
+    assert all(claim.words in text for claim in CLAIMS)
+    readme.write_text("no marks")
+    with pytest.raises(InputError, match="README.md: needs the lines"):
+        quote_summary(readme, results)
+
+
+def test_site_holds_report_notebooks_and_what_they_link_to(results: Path, tmp_path: Path) -> None:
+    (results / "notebooks").mkdir()
+    for name in ("01_camera", "05_generators"):
+        shutil.copy(RESULTS / "notebooks" / f"{name}.ipynb", results / "notebooks")
+    with pytest.raises(InputError, match="run `make repro` first"):
+        build(results, tmp_path / "site")
+    (results / "REPORT.md").write_text(page(results, NO_TIMES, "laptop"))
+    index = build(results, tmp_path / "site")
+    html = index.read_text()
+    assert 'name="viewport"' in html and "What became of the paper" in html
+    links = set(re.findall(r'(?:href|src)="([^"#:]+)"', html))
+    assert {"01_camera.html", "05_generators.html", "bench/bench.png"} <= links
+    left_out = {f"{name}.html" for name in ("00_scenes", "02_depth", "03_edof", "04_deblurring", "07_solver")}
+    assert [link for link in links - left_out if not (index.parent / link).is_file()] == []
