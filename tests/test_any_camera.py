@@ -6,38 +6,23 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from scipy.ndimage import gaussian_filter
 from skimage import data
 
 from dpcip.camera import InterpolatedDCM, MaskedDCM, simulate
+from dpcip.dual_pixel import DIOPTRES, denser, dual_pixel_bank
 from dpcip.errors import InputError
 from dpcip.metrics import depth_metrics
-from dpcip.optics import Lens
 from dpcip.psf import PsfBank
 from dpcip.runner import solve
 from dpcip.sensor import Sensor
 from dpcip.settings import PRESETS, with_iterations
 from dpcip.solver import Stepper
 
-DUAL_PIXEL_DIOPTRES = np.array([0.7, 0.85, 1.0, 1.2, 1.45, 1.8, 2.1])
-
-
-def half_disc(side: int, radius_px: float, sign: int) -> np.ndarray:
-    """The left or right half of a disc, smoothed: one view of a dual-pixel sensor, out of focus."""
-    y, x = np.mgrid[:side, :side] - side // 2
-    disc = (np.hypot(x, y) <= max(radius_px, 0.7)) & (sign * x >= 0)
-    kernel = gaussian_filter(disc.astype(float), 0.5)
-    return kernel / kernel.sum()
-
 
 @pytest.fixture(scope="module")
 def dual_pixel() -> PsfBank:
-    """Two views of one grey image; in front of the focus the half discs change sides. Planes uneven in dioptres."""
-    lens = Lens(focus_m=0.95)
-    blur_px = 8 * (DUAL_PIXEL_DIOPTRES - 1 / lens.focus_m)
-    kernels = [[half_disc(23, abs(b), s * (1 if b > 0 else -1)) for s in (-1, 1)] for b in blur_px]
-    psi = lens.psi_from_dioptres(DUAL_PIXEL_DIOPTRES)
-    return PsfBank(torch.tensor(np.array(kernels)), psi, lens, "dual pixel", (0, 0))
+    """Two views of one grey image; planes uneven in dioptres."""
+    return dual_pixel_bank()
 
 
 @pytest.fixture(scope="module")
@@ -82,12 +67,12 @@ def test_round_trip_and_planes_in_dioptres(dual_pixel: PsfBank, tmp_path: Path) 
     assert PsfBank.load(tmp_path / "bank.npz").latent == (0, 0)
     order = np.array([3, 0, 1, 2, 6, 5, 4])
     with (tmp_path / "d.npz").open("wb") as file:
-        psf, dioptres = dual_pixel.psf.numpy()[order], DUAL_PIXEL_DIOPTRES[order]
+        psf, dioptres = dual_pixel.psf.numpy()[order], DIOPTRES[order]
         np.savez(file, psf=psf, dioptres=dioptres, latent=[0, 0], focus_m=0.95)
     read = PsfBank.load(tmp_path / "d.npz")
     assert np.allclose(read.psi, dual_pixel.psi)
     assert torch.equal(read.psf, dual_pixel.psf)
-    assert np.allclose(read.lens.depth_from_psi(read.psi), 1 / DUAL_PIXEL_DIOPTRES)
+    assert np.allclose(read.lens.depth_from_psi(read.psi), 1 / DIOPTRES)
     with pytest.raises(InputError, match="latent channels"):
         dual_pixel.save(tmp_path / "bank.mat")
 
@@ -102,10 +87,7 @@ def test_dual_pixel_photograph_is_solved(dual_pixel: PsfBank) -> None:
     """End to end on a bank that is neither RGB nor symmetric, with an even slope of depth from left to right."""
     sharp = data.camera()[200:296, 180:340][None] / 255.0
     psi = np.broadcast_to(np.linspace(dual_pixel.psi[1], dual_pixel.psi[5], 160), (96, 160))
-    fine = np.linspace(0, 6, 61)
-    kernels = np.array([between(dual_pixel, k) for k in fine])
-    dense = replace(dual_pixel, psf=torch.tensor(kernels), psi=np.interp(fine, np.arange(7), dual_pixel.psi))
-    capture = Sensor().expose(simulate(sharp, psi, dense))
+    capture = Sensor().expose(simulate(sharp, psi, denser(dual_pixel, 10)))
     found = solve(capture, dual_pixel, with_iterations(PRESETS["fast"], 1), progress=False)
     assert found.sharp.shape == (1, 96, 160)
     assert found.coded.shape == (2, 96, 160)
@@ -122,10 +104,3 @@ def test_generator_draws_the_latent_channels(mixed: PsfBank) -> None:
         stepper.step()
     assert stepper.finished().sharp.shape == (2, 40, 40)
     assert stepper.losses[-1] < stepper.losses[0]
-
-
-def between(bank: PsfBank, position: float) -> np.ndarray:
-    """The kernels between two planes, as the DCM's hat weights make them."""
-    k = min(int(position), len(bank.psf) - 2)
-    share = position - k
-    return ((1 - share) * bank.psf[k] + share * bank.psf[k + 1]).numpy()

@@ -72,6 +72,24 @@ def test_hardest_rival_decides(results: Path) -> None:
     assert (found["ours"], found["verdict"]) == ("better on 0 of 2 photographs", "not reproduced")
 
 
+@pytest.mark.parametrize(
+    ("verdicts", "answer"),
+    [
+        (("reproduced", "reproduced"), ("2 of 2 statements at every noise level", "reproduced")),
+        (("reproduced", "not reproduced"), ("1 of 2 statements at every noise level", "in part")),
+        (("not reproduced", "in part"), ("0 of 2 statements at every noise level", "in part")),
+        (("not reproduced", "not reproduced"), ("0 of 2 statements at every noise level", "not reproduced")),
+    ],
+)
+def test_finding_on_noise_holds_as_a_whole_or_in_part(
+    results: Path, verdicts: tuple[str, ...], answer: tuple[str, str]
+) -> None:
+    table = pd.DataFrame({"verdict": [f"{verdict}: at 1 of 3 noise levels" for verdict in verdicts]})
+    table.to_csv(results / "tables" / "realworld_finding.csv", index=False)
+    found = line_of(results, "noise:")
+    assert (found["ours"], found["verdict"]) == answer
+
+
 def test_worst_energy_decides(results: Path) -> None:
     change(results, "camera_psf_energy", 3, difference=-2.5, verdict="not reproduced")
     found = line_of(results, "energy")
