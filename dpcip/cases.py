@@ -16,7 +16,7 @@ from dpcip.datasets import DATASETS, shots
 from dpcip.errors import InputError
 from dpcip.generators import with_generator
 from dpcip.metrics import confidence_metrics, depth_metrics, image_metrics
-from dpcip.optics import read_optics
+from dpcip.optics import Optics, read_optics
 from dpcip.photographs import Photograph, photograph_scene
 from dpcip.runner import Solution
 from dpcip.scenes import Scene
@@ -24,6 +24,7 @@ from dpcip.settings import PRESETS, Settings, with_iterations
 from dpcip.solves import WORK, home_of, kept_solve, solve_cached
 
 DISTANCES = ("own", "far")
+LARGEST_SEED = 2**32 - 1
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ class Case:
     factor: the frame is shrunk by it. camera: a YAML file of optics, or "published". iterations: 0 is the preset's own.
     distance: "own", or "far" for a scene moved as a whole beyond the camera's range, a wall at infinity (the paper's
     deblurring, Table 5). side_px: the square in the middle of the shrunk frame; 0 is all of it.
+    Raises InputError for a factor below 1 and a seed beyond 32 bits.
     """
 
     frame: str
@@ -46,12 +48,26 @@ class Case:
     distance: str = "own"
     side_px: int = 0
 
+    def __post_init__(self) -> None:
+        if self.factor < 1:
+            raise InputError(f"factor is {self.factor}; it must be 1 or more")
+        if not 0 <= self.seed <= LARGEST_SEED:
+            raise InputError(f"seed is {self.seed}; it must lie between 0 and {LARGEST_SEED}")
+
     def settings(self) -> Settings:
         """The recipe. Raises InputError for an unknown preset or generator."""
         if self.preset not in PRESETS:
             raise InputError(f"preset '{self.preset}' is unknown; choose from {', '.join(PRESETS)}")
         settings = with_generator(replace(PRESETS[self.preset], seed=self.seed), self.generator)
         return with_iterations(settings, self.iterations or settings.iterations)
+
+    def optics(self) -> Optics | None:
+        """The camera; None is the published one. Raises InputError for a missing or faulty file."""
+        return None if self.camera == "published" else read_optics(Path(self.camera))
+
+    def check(self) -> None:
+        """Raises InputError if recipe, camera or frame are not to be had."""
+        self.settings(), self.optics(), self.place()
 
     def place(self) -> str:
         """The scene that the frame belongs to."""
@@ -85,8 +101,8 @@ def photograph(case: Case) -> Photograph:
 
 @lru_cache(maxsize=8)
 def _photograph(dataset: str, frame: str, factor: int, camera: str, distance: str, side_px: int) -> Photograph:
-    optics = None if camera == "published" else read_optics(Path(camera))
-    return photograph_scene(Case(frame, dataset, factor, camera, distance=distance, side_px=side_px).scene(), optics)
+    case = Case(frame, dataset, factor, camera, distance=distance, side_px=side_px)
+    return photograph_scene(case.scene(), case.optics())
 
 
 def plan(
@@ -118,14 +134,16 @@ def read_plan(path: Path) -> list[Case]:
     Raises InputError for a missing file, an unknown column, or a value of the wrong kind, with its line.
     """
     try:
-        with path.open(newline="", encoding="utf-8") as file:
-            lines = list(csv.DictReader(file))
+        with path.open(newline="", encoding="utf-8-sig") as file:  # spreadsheets write a mark first
+            lines = list(csv.DictReader(file, skipinitialspace=True))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path}: cannot be read as CSV; give a list of cases with a header line") from error
     known = {field.name: field.type for field in fields(Case)}
     cases = []
     for number, line in enumerate(lines, start=2):
-        unknown = [str(name) for name in line if name not in known]
+        if None in line:
+            raise InputError(f"{path}: line {number}: has more values than the header has columns; correct it")
+        unknown = [name for name in line if name not in known]
         if unknown or not line.get("frame"):
             what = f"column '{unknown[0]}' is unknown" if unknown else "frame is missing"
             raise InputError(f"{path}: line {number}: {what}; the columns are {', '.join(known)}")

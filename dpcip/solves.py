@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -28,10 +29,11 @@ def kept_solve(home: Path) -> Solution | None:
     """The solve kept in a folder, if it is there and whole."""
     try:
         report = json.loads((home / "report.json").read_text(encoding="utf-8"))
-        with np.load(home / "solution.npz", allow_pickle=False) as archive:
-            return Solution(report=report, **{name: archive[name] for name in ARRAYS})
-    except (OSError, ValueError, KeyError, EOFError):
+        with (home / "solution.npz").open("rb") as file, np.load(file, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in ARRAYS}
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None
+    return Solution(report=report, **arrays) if isinstance(report, dict) else None
 
 
 def keep_solution(home: Path, solution: Solution) -> None:

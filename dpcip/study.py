@@ -34,11 +34,11 @@ class Recipe(Protocol):
 
 
 class Planned(Protocol):
-    """A case of a study: its recipe and its scene, both of which raise InputError if there is none."""
+    """A case of a study: hashable, with its recipe; `check` raises InputError if it cannot be solved."""
 
     def settings(self) -> Recipe: ...
 
-    def place(self) -> str: ...
+    def check(self) -> None: ...
 
 
 def run_study(
@@ -56,9 +56,9 @@ def run_study(
     `work` folder on a shared disk. Without one everything is solved in this process. Raises InputError for an
     unusable case before anything is solved, and for a scheduler that does not answer.
     """
-    lengths = [case.settings().iterations for case in cases]
     for case in cases:
-        case.place()
+        case.check()
+    lengths = [case.settings().iterations for case in cases]
     address = scheduler or os.environ.get(SCHEDULER)
     with _bar(sum(lengths)) as bar:
         rows = _on_cluster(cases, work.resolve(), address, bar, solve) if address else _here(cases, work, bar, solve)
@@ -133,12 +133,15 @@ def _on_cluster(cases: Sequence[Planned], work: Path, address: str, bar: tqdm, s
         wide = [worker for worker, threads in client.nthreads().items() if threads > 1]
         if wide:
             raise InputError(f"{wide[0]}: this worker would solve several at a time; start it with --nthreads 1")
-        futures = client.map(solve, cases, work=work, pure=False, retries=RETRIES)
-        numbers = {future.key: number for number, future in enumerate(futures)}
+        alike: dict[Planned, list[int]] = {}  # listed twice: two workers would claim one solve's folder
+        for number, case in enumerate(cases):
+            alike.setdefault(case, []).append(number)
+        futures = client.map(solve, list(alike), work=work, pure=False, retries=RETRIES)
+        numbers_of = {future.key: numbers for future, numbers in zip(futures, alike.values(), strict=True)}
         rows: dict[int, Row] = {}
         for future in as_completed(futures, loop=client.loop):
-            number = numbers[future.key]
-            rows[number] = future.result()
+            for number in numbers_of[future.key]:
+                rows[number] = future.result()
+                bar.update(cases[number].settings().iterations)
             bar.set_description(f"study, {len(rows)} of {len(cases)} solved")
-            bar.update(cases[number].settings().iterations)
     return [rows[number] for number in range(len(cases))]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import json
 import os
 import signal
@@ -15,12 +16,15 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from tqdm import tqdm
 
 from dpcip import cases as cases_module
 from dpcip import runner
 from dpcip.cases import Case, plan, read_plan
 from dpcip.errors import InputError
-from dpcip.study import run_study, save_reports
+from dpcip.metrics import image_metrics
+from dpcip.solves import ARRAYS, kept_solve
+from dpcip.study import _Steps, run_study, save_reports
 
 SMALL = Case(frame="table_14", factor=4, preset="paper", iterations=4)
 TIMES = ["seconds"]
@@ -66,6 +70,40 @@ def test_row_is_traced_to_its_report(tmp_path: Path) -> None:
     assert kept["case"]["psnr_db"] == pytest.approx(rows["psnr_db"][0]) and rows["place"][0] == "table"
 
 
+@pytest.mark.parametrize("name", ["report.json", "solution.npz"])
+def test_damaged_solve_is_no_solve(name: str, tmp_path: Path) -> None:
+    (tmp_path / "report.json").write_text("{}")
+    np.savez(tmp_path / "solution.npz", **{array: np.zeros((9, 9)) for array in ARRAYS})
+    assert kept_solve(tmp_path) is not None
+    whole = (tmp_path / name).read_bytes()
+    for damaged in (whole[: len(whole) // 2], b"[]", b""):
+        (tmp_path / name).write_bytes(damaged)
+        assert kept_solve(tmp_path) is None
+
+
+def test_capture_and_recipe_of_a_case_enter_its_row(tmp_path: Path) -> None:
+    (tmp_path / "near.yaml").write_text("lens: {focus_m: 0.8}\n")
+    near = dataclasses.replace(SMALL, camera=str(tmp_path / "near.yaml"))
+    rows = run_study([SMALL, near], tmp_path)
+    assert rows["solve"].nunique() == 2 and rows["capture_psnr_db"].nunique() == 2
+    photo = cases_module.photograph(SMALL)
+    assert rows["capture_psnr_db"][0] == pytest.approx(image_metrics(photo.capture, photo.scene.sharp)["psnr_db"])
+    assert not list(tmp_path.glob("solves/*/checkpoint.pt"))
+
+
+def test_bar_counts_each_iteration_once() -> None:
+    with tqdm(total=30, file=io.StringIO()) as bar:
+        first, resumed = _Steps(bar), _Steps(bar)
+        for iteration in (1, 2, 3):
+            first(iteration)
+        first.finish(10)  # it stopped by itself
+        assert (bar.n, bar.total) == (3, 23)
+        for iteration in (6, 7):  # five were made before the kill
+            resumed(iteration)
+        resumed.finish(20)
+        assert (bar.n, bar.total) == (5, 5)
+
+
 def test_row_scores_are_those_of_the_kept_solution(tmp_path: Path) -> None:
     row = run_study([SMALL], tmp_path).iloc[0]
     photo = cases_module.photograph(SMALL)
@@ -81,6 +119,7 @@ def test_unusable_case_is_told_before_anything_is_solved(tmp_path: Path) -> None
         ({"generator": "gan"}, "generator 'gan' is unknown"),
         ({"preset": "slow"}, "preset 'slow' is unknown"),
         ({"dataset": "moon"}, "no data set 'moon'"),
+        ({"camera": "none.yaml"}, "none.yaml: no such file"),
     ):
         with pytest.raises(InputError, match=why):
             run_study([SMALL, dataclasses.replace(SMALL, **wrong)], tmp_path)
@@ -97,10 +136,15 @@ def test_plan_from_a_file(tmp_path: Path) -> None:
     path = tmp_path / "list.csv"
     path.write_text("frame,factor,seed,generator\ntable_14,4,3,pip\nroom_14,,,\n")
     assert read_plan(path) == [Case("table_14", factor=4, seed=3, generator="pip"), Case("room_14")]
+    path.write_text("\ufeffframe, factor\ntable_14, 4\n", encoding="utf-8")  # as spreadsheets do
+    assert read_plan(path) == [Case("table_14", factor=4)]
     for text, why in (
         ("frame,colour\ntable_14,red\n", "line 2: column 'colour' is unknown"),
         ("frame,seed\ntable_14,one\n", "line 2: invalid literal"),
         ("frame,seed\n,1\n", "line 2: frame is missing"),
+        ("frame,factor\ntable_14,0\n", "line 2: factor is 0; it must be 1 or more"),
+        ("frame,seed\ntable_14,-1\n", "line 2: seed is -1"),
+        ("frame,seed\ntable_14,1,2\n", "line 2: has more values"),
         ("frame\n", "lists no case"),
     ):
         path.write_text(text)
@@ -150,7 +194,7 @@ def test_killed_study_goes_on(tmp_path: Path) -> None:
 def test_cluster_that_loses_a_worker_gives_the_same_rows(tmp_path: Path) -> None:
     from distributed import Client, LocalCluster
 
-    cases = [dataclasses.replace(SMALL, seed=seed, iterations=40) for seed in range(4)]
+    cases = [dataclasses.replace(SMALL, seed=seed, iterations=40) for seed in (3, 2, 1, 0, 3)]  # the last: listed twice
     alone = run_study(cases, tmp_path / "alone")
     options = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": ":0"}
     with LocalCluster(local_directory=str(tmp_path), silence_logs=50, **options) as cluster:

@@ -59,6 +59,10 @@ class BlindCase:
         """The recipe of each channel. Raises InputError for an unusable kernel size."""
         return Recipe(self.kernel_px, self.iterations, self.seed)
 
+    def check(self) -> None:
+        """Raises InputError if recipe, camera or frame are not to be had."""
+        self.settings(), self.of.check()
+
     def place(self) -> str:
         """The scene that the frame belongs to."""
         return self.of.place()
