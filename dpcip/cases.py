@@ -67,7 +67,9 @@ class Case:
 
     def check(self) -> None:
         """Raises InputError if recipe, camera or frame are not to be had."""
-        self.settings(), self.optics(), self.place()
+        self.settings()
+        self.optics()
+        self.place()
 
     def place(self) -> str:
         """The scene that the frame belongs to."""

@@ -61,7 +61,8 @@ class BlindCase:
 
     def check(self) -> None:
         """Raises InputError if recipe, camera or frame are not to be had."""
-        self.settings(), self.of.check()
+        self.settings()
+        self.of.check()
 
     def place(self) -> str:
         """The scene that the frame belongs to."""
