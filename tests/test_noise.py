@@ -5,6 +5,7 @@ import pytest
 
 from dpcip.cases import Case, photograph
 from dpcip.noise import estimate_noise
+from dpcip.sensor import Sensor
 from dpcip.settings import ROUNDING
 
 
@@ -32,3 +33,9 @@ def test_black_and_white_say_nothing() -> None:
 
 def test_too_small_for_a_block() -> None:
     assert estimate_noise(np.full((3, 8, 8), 0.5)) == ROUNDING
+
+
+@pytest.mark.parametrize("noise", [0.006, 0.02])
+def test_noise_behind_a_mosaic_is_that_of_the_measured_pixels(capture: np.ndarray, noise: float) -> None:
+    demosaiced = Sensor(read_noise=noise, bayer=True, bits=12).expose(capture)
+    assert estimate_noise(demosaiced) == pytest.approx(noise, rel=0.35)

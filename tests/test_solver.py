@@ -416,7 +416,7 @@ def test_refining_that_spoils_the_fit_is_dropped(
     stepper = Stepper(torch.tensor(capture), bank, settings, CPU)
     stepper.step()
     for spoilt in (torch.zeros_like(stepper.best.sharp), torch.full_like(stepper.best.sharp, math.nan)):
-        monkeypatch.setattr(solver_module, "refined", lambda *given, spoilt=spoilt: (spoilt, given[-1]))
+        monkeypatch.setattr(solver_module, "refined", lambda *given, spoilt=spoilt: (spoilt, given[3]))
         assert stepper.finished() is stepper.best
 
 
