@@ -281,13 +281,10 @@ print("learnt optics explain that capture better:", bool(learnt["data_fit_db"] >
 print("and ring 2 moves the right way:", bool(6.0 < learnt["ring 2 (rad)"] <= 6.6))
 
 
-off = {
-    how: 100 * (row["focus (m)"] / row["true focus"] - 1) for how, row in (("believed", believed), ("found", mended))
-}
-print(f"focus: believed {off['believed']:+.1f} %, from one known distance {off['found']:+.1f} %")
-print(
-    f"ring phases: learnt {learnt['psnr_db'] - wrong['psnr_db']:+.2f} dB, {learnt['ring 2 (rad)'] - 6:+.2f} of +0.30 rad of ring 2"
-)
+believed_off, found_off = (100 * (row["focus (m)"] / row["true focus"] - 1) for row in (believed, mended))
+print(f"focus: believed {believed_off:+.1f} %, from one known distance {found_off:+.1f} %")
+gain, moved = learnt["psnr_db"] - wrong["psnr_db"], learnt["ring 2 (rad)"] - 6
+print(f"ring phases: learnt {gain:+.2f} dB, {moved:+.2f} of +0.30 rad of ring 2")
 
 
 # ## 6.4 Another camera altogether
