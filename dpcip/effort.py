@@ -42,6 +42,29 @@ def _stages(times: Path) -> Iterator[tuple[float, str]]:
         yield float(str(values["seconds"])), str(values["machine"])
 
 
+def seconds_of_solves(folder: Path) -> dict[str, float]:
+    """Seconds of each notebook's solves; one that several notebooks use counts for the first."""
+    seen, seconds = set(), {}
+    for home in sorted(path for path in folder.glob("*") if path.is_dir()):
+        own = {path for path in home.glob("*.json") if path.name not in seen}
+        seconds[home.name] = sum(float(json.loads(path.read_text())["case"]["seconds"]) for path in own)
+        seen |= {path.name for path in own}
+    return seconds
+
+
+def seconds_of_trainings(folder: Path) -> dict[str, float]:
+    """Seconds that each rival's trainings took."""
+    cards = {home.name: list(home.glob("*.json")) for home in sorted(folder.glob("*")) if home.is_dir()}
+    return {name: sum(float(json.loads(c.read_text())["seconds"]) for c in of) for name, of in cards.items()}
+
+
+def seconds_from_nothing(results: Path, times: Path) -> float:
+    """All stages in sequence: of each the seconds of its last run or of its solves and trainings, whichever is more."""
+    known = {name: float(str(values["seconds"])) for name, values in read_times(times).items()}
+    made = seconds_of_solves(results / "solves") | seconds_of_trainings(results / "baselines")
+    return sum(max(known.get(name, 0.0), made.get(name, 0.0)) for name in known.keys() | made.keys())
+
+
 def effort(results: Path, times: Path) -> pd.DataFrame:
     """What was computed, how many of it, minutes in all, machine; without a line for what there is none of."""
     kinds: dict[str, Iterable[tuple[float, str]]] = {

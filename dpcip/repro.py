@@ -16,7 +16,7 @@ from dvc.lock import LockError
 from dvc.repo import Repo
 from dvc.repo.reproduce import plan_repro
 
-from dpcip.effort import read_times
+from dpcip.effort import read_times, seconds_of_solves, seconds_of_trainings
 from dpcip.errors import InputError
 from dpcip.progress import PLAN, time_words
 
@@ -82,7 +82,7 @@ def stages_to_make(home: Path) -> dict[str, float | None]:
     """The stages out of date and those that depend on them, in DVC's order, with the seconds they are expected to take.
 
     At most these: a stage whose inputs come out as they were is not made again. The seconds are those of the last
-    time or, where they are more, of the solves that belong to the stage: its last run may have found them made.
+    time or, where they are more, of the solves or trainings of the stage: its last run may have found them made.
     """
     try:
         with Repo(str(home)) as repo:
@@ -96,24 +96,13 @@ def stages_to_make(home: Path) -> dict[str, float | None]:
     except DvcException as error:
         raise InputError(f"{home / 'dvc.yaml'}: {_one_line(error)}") from error
     times = read_times(home / "results" / "times" / f"{scale_in(home / 'params.yaml')}.json")
-    solves = _seconds_of_solves(home / "results" / "solves")
+    results = home / "results"
+    made = seconds_of_solves(results / "solves") | seconds_of_trainings(results / "baselines")
     known: dict[str, float | None] = {}
     for name in order:
         seconds = times.get(name, {}).get("seconds")
-        known[name] = (
-            max(float(str(seconds)), solves.get(name, 0.0)) if seconds is not None else solves.get(name) or None
-        )
+        known[name] = max(float(str(seconds)), made.get(name, 0.0)) if seconds is not None else made.get(name) or None
     return known
-
-
-def _seconds_of_solves(folder: Path) -> dict[str, float]:
-    """Seconds of each notebook's solves; one that several notebooks use counts for the first."""
-    seen, seconds = set(), {}
-    for home in sorted(path for path in folder.glob("*") if path.is_dir()):
-        own = {path for path in home.glob("*.json") if path.name not in seen}
-        seconds[home.name] = sum(float(json.loads(path.read_text())["case"]["seconds"]) for path in own)
-        seen |= {path.name for path in own}
-    return seconds
 
 
 def announcement(home: Path, plan: dict[str, float | None]) -> str:
