@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import sys
 from contextlib import redirect_stderr
 from pathlib import Path
@@ -88,6 +89,7 @@ def run(name: str) -> None:
             extra_arguments=["--log-level=ERROR"],  # else each kernel warns that it listens on the loopback
         )
         _strip_run_details(temporary)
+        _mend_links(temporary)
 
 
 def _strip_run_details(path: Path) -> None:
@@ -96,6 +98,16 @@ def _strip_run_details(path: Path) -> None:
     for part in (notebook, *notebook.cells):
         for key in ("papermill", "execution"):
             part.metadata.pop(key, None)
+    nbformat.write(notebook, path)
+
+
+def _mend_links(path: Path) -> None:
+    """Links to results/ and data/ as they are from results/notebooks, where the executed notebook lies."""
+    notebook = nbformat.read(path, as_version=4)
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            cell.source = re.sub(r"\]\(\.\./results/", "](../", cell.source)
+            cell.source = re.sub(r"\]\(\.\./data/", "](../../data/", cell.source)
     nbformat.write(notebook, path)
 
 

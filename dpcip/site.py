@@ -43,6 +43,8 @@ def _write(path: Path, notebook: nbformat.NotebookNode, title: str) -> None:
     exporter.log.setLevel(logging.ERROR)  # else it warns that the notebooks' pictures have no alternative text
     html, _ = exporter.from_notebook_node(notebook, resources={"metadata": {"name": title}})
     html = re.sub(r'href="(?:notebooks/)?(\w+)\.ipynb"', r'href="\1.html"', html)
+    html = re.sub(r'href="\.\./(?:results/)?((?:tables|figures|bench)\b)', r'href="\1', html)
+    html = re.sub(r'<a href="(?:\.\./)+data/[^"]*">(.*?)</a>', r"\1", html)  # stays in the repository
     with replacing(path) as temporary:
         temporary.write_text(html.replace("</head>", NARROW, 1), encoding="utf-8")
 

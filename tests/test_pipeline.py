@@ -53,6 +53,20 @@ def test_notebooks_defaults_are_the_tutorial_scale(params: dict, name: str) -> N
     assert defaults == {**pipeline.notebook_parameters(name, params, "tutorial"), "results": "../.work/tutorial"}
 
 
+def test_links_of_an_executed_notebook_lead_somewhere(tmp_path: Path) -> None:
+    """It lies in results/notebooks; its links are written for notebooks/."""
+    for name in NOTEBOOKS:
+        notebook = nbformat.read(pipeline.NOTEBOOKS / f"{name}.ipynb", as_version=4)
+        nbformat.write(notebook, tmp_path / "executed.ipynb")
+        pipeline._mend_links(tmp_path / "executed.ipynb")
+        cells = nbformat.read(tmp_path / "executed.ipynb", as_version=4).cells
+        text = "".join(cell.source for cell in cells if cell.cell_type == "markdown")
+        for link in re.findall(r"\]\((\.\./[^)#]+)\)", text):
+            assert link.startswith(("../tables/", "../bench", "../../data/")), link
+            if not link.startswith("../tables/"):
+                assert (pipeline.RESULTS / "notebooks" / link).exists(), link
+
+
 def test_stored_outputs_do_not_change_the_extracted_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     notebook = nbformat.read(pipeline.NOTEBOOKS / "02_depth.ipynb", as_version=4)
     monkeypatch.setattr(pipeline, "NOTEBOOKS", tmp_path)
