@@ -14,15 +14,20 @@ BEGIN, END = "<!-- links: written by `make publish URL=...` -->", "<!-- end of l
 FIRST_NOTEBOOK = "notebooks/01_camera.ipynb"
 
 
+def _owner_and_name(url: str) -> tuple[str, str]:
+    """Of https://github.com/OWNER/NAME, also with .git or a slash at its end."""
+    found = re.fullmatch(r"https://github\.com/([\w.-]+)/([\w.-]+?)(?:\.git)?/?", url)
+    if not found:
+        raise InputError(f"{url}: is not an address like https://github.com/OWNER/NAME; give the repository's")
+    return found[1], found[2]
+
+
 def links(url: str) -> str:
     """Badges (CI, Binder, Colab) and the cell that Colab needs, for https://github.com/OWNER/NAME.
 
     Binder builds environment.yml; Colab opens a notebook alone, so that the clone is its first cell's part.
     """
-    found = re.fullmatch(r"https://github\.com/([\w.-]+)/([\w.-]+?)(?:\.git)?/?", url)
-    if not found:
-        raise InputError(f"{url}: is not an address like https://github.com/OWNER/NAME; give the repository's")
-    owner, name = found.groups()
+    owner, name = _owner_and_name(url)
     home = f"https://github.com/{owner}/{name}"
     workflow = f"{home}/actions/workflows/ci.yml"
     binder = f"https://mybinder.org/v2/gh/{owner}/{name}/HEAD?urlpath=lab/tree/notebooks"
@@ -43,8 +48,9 @@ def publish(url: str, readme: Path, citation: Path) -> None:
     text, n = re.subn(f"{re.escape(BEGIN)}.*?{re.escape(END)}", lambda _: block, text, flags=re.DOTALL)
     if n != 1:
         raise InputError(f"{readme}: needs the lines '{BEGIN}' and '{END}' once; take them from git again")
+    home = "https://github.com/{}/{}".format(*_owner_and_name(url))
     cff = re.sub(r"(?m)^repository-code:.*\n", "", citation.read_text(encoding="utf-8"))
-    cff = re.sub(r"(?m)^(license: .*\n)", lambda m: f'{m[1]}repository-code: "{url}"\n', cff, count=1)
+    cff = re.sub(r"(?m)^(license: .*\n)", lambda m: f'{m[1]}repository-code: "{home}"\n', cff, count=1)
     for path, new in ((readme, text), (citation, cff)):
         with replacing(path) as temporary:
             temporary.write_text(new, encoding="utf-8")

@@ -45,8 +45,9 @@ def test_links_made_for_an_address(tmp_path: Path) -> None:
     for name in ("README.md", "CITATION.cff"):
         shutil.copy(TOP / name, tmp_path)
     readme, citation = tmp_path / "README.md", tmp_path / "CITATION.cff"
-    for url in ("https://github.com/first/one", "https://github.com/some-body/my.dpcip"):
-        publish(url, readme, citation)
+    url = "https://github.com/some-body/my.dpcip"
+    for given in ("https://github.com/first/one", f"{url}.git"):
+        publish(given, readme, citation)
     text = readme.read_text(encoding="utf-8")
     assert "first/one" not in text and "../../actions" not in text
     opened = re.findall(r"https://colab\.research\.google\.com/github/some-body/my\.dpcip/blob/main/(\S+?)\)", text)
