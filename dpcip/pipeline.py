@@ -19,6 +19,7 @@ from dpcip.baselines.train import run as run_training
 from dpcip.baselines.training import NETWORKS
 from dpcip.errors import InputError
 from dpcip.io import replacing
+from dpcip.machine import REPORTED_PACKAGES, describe, pick_device
 from dpcip.progress import shown
 from dpcip.runner import PROGRESS_FILE
 
@@ -90,6 +91,7 @@ def run(name: str) -> None:
         )
         _strip_run_details(temporary)
         _mend_links(temporary)
+        _add_versions(temporary, values["scale"])
 
 
 def _strip_run_details(path: Path) -> None:
@@ -108,6 +110,18 @@ def _mend_links(path: Path) -> None:
         if cell.cell_type == "markdown":
             cell.source = re.sub(r"\]\(\.\./results/", "](../", cell.source)
             cell.source = re.sub(r"\]\(\.\./data/", "](../../data/", cell.source)
+    nbformat.write(notebook, path)
+
+
+def _add_versions(path: Path, scale: str) -> None:
+    """A last cell that says with what the notebook was run."""
+    notebook = nbformat.read(path, as_version=4)
+    machine = describe(pick_device())
+    packages = ("python", "dpcip", *REPORTED_PACKAGES)
+    words = ", ".join(f"{package} {machine[package]}" for package in packages)
+    where = f"{machine['device']}, {machine['device_name']}, {machine['threads']} threads"
+    cell = nbformat.v4.new_markdown_cell(f"*Run at scale `{scale}` with {words}; {where}.*", id="versions")
+    notebook.cells.append(cell)
     nbformat.write(notebook, path)
 
 

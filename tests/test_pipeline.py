@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import copy
 import re
+from importlib.metadata import version
 from pathlib import Path
 
 import nbformat
@@ -51,6 +52,14 @@ def test_notebooks_defaults_are_the_tutorial_scale(params: dict, name: str) -> N
     known = pipeline.papermill.inspect_notebook(str(pipeline.NOTEBOOKS / f"{name}.ipynb"))
     defaults = {key: ast.literal_eval(entry["default"]) for key, entry in known.items()}
     assert defaults == {**pipeline.notebook_parameters(name, params, "tutorial"), "results": "../.work/tutorial"}
+
+
+def test_an_executed_notebook_says_with_what_it_was_run(tmp_path: Path) -> None:
+    notebook = nbformat.read(pipeline.NOTEBOOKS / "00_scenes.ipynb", as_version=4)
+    nbformat.write(notebook, tmp_path / "executed.ipynb")
+    pipeline._add_versions(tmp_path / "executed.ipynb", "laptop")
+    last = nbformat.read(tmp_path / "executed.ipynb", as_version=4).cells[-1].source
+    assert "scale `laptop`" in last and f"torch {version('torch')}" in last and f"numpy {version('numpy')}" in last
 
 
 def test_links_of_an_executed_notebook_lead_somewhere(tmp_path: Path) -> None:
