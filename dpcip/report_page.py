@@ -114,6 +114,7 @@ OPEN = """\
   would take the authors' evaluation script.
 - **The near half of the camera's range.** No published capture shows it. One photograph of a near scene would do.
 - **Real captures.** The paper's raw photographs are not published. It takes a phase-coded camera and `dpcip solve`.
+  Notebook 06 simulates what differs there: sensors, noise, optics that are not those that the solver believes in.
 - **The rivals as trained by their authors.** Their training data and weights are not public; ours learned far shorter,
   on what can be had freely.
 """

@@ -23,9 +23,12 @@ def plan(out: Path, scale: str) -> None:
     """Write the list of a scale's solves, as params.yaml has them: every frame of Tables 1 and 2, with every seed."""
     from dpcip.pipeline import read_params  # papermill takes a second to import
 
-    cases = plan_of_scale(read_params(), scale)
+    params = read_params()
+    cases = plan_of_scale(params, scale)
     write_plan(out, cases)
-    click.echo(f"{out}: {len(cases)} solves; what they cost: dpcip study {out} --dry-run")
+    rendered = cases[0].dataset == "rendered_paper"  # its frames need not be here for their cost
+    size = f" --size {params['render']['paper']['size'].replace('x', ' ')}" if rendered else ""
+    click.echo(f"{out}: {len(cases)} solves; what they cost: dpcip study {out} --dry-run{size}")
 
 
 @click.command()

@@ -67,3 +67,11 @@ def test_dry_run_lists_every_solve_and_solves_none(
     lines = capsys.readouterr().out.splitlines()
     assert lines[1].split()[0] == "table_14" and lines[2].split()[0] == "not_rendered_yet"
     assert lines[3].startswith("2 solves, ")
+
+
+def test_plan_says_how_to_price_frames_that_are_not_rendered(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for scale, ending in (("paper", "--dry-run --size 1024 512"), ("laptop", "--dry-run")):
+        cli.main(["plan", "--out", str(tmp_path / "list.csv"), "--scale", scale], standalone_mode=False)
+        assert capsys.readouterr().out.strip().endswith(ending)
