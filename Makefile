@@ -30,7 +30,7 @@ help:
 .venv/locked: requirements.lock
 	@test -n '$(PYTHON)' || { echo 'dpcip needs Python 3.11 or newer with venv: install it, or say make PYTHON=/path/to/python' >&2; exit 1; }
 	'$(PYTHON)' -m venv --clear .venv
-	$(PIP) install -r requirements.lock
+	$(PIP) install -r requirements.lock || { sleep 30; $(PIP) install -r requirements.lock; }  # an index in renewal lacks packages
 	touch $@
 
 .venv/ready: .venv/locked pyproject.toml

@@ -103,6 +103,10 @@ def test_finding_is_read_off_the_rows() -> None:
     assert list(finding(rows)["verdict"]) == ["reproduced: at 2 of 2 noise levels"] * len(CLAIMS)
     rows.loc[(rows["noise_percent"] == 4) & (rows["recipe"] == "PIP + TV"), "leak"] = 0.9
     assert finding(rows)["verdict"][0] == "in part: at 1 of 2 noise levels"
+    noisiest = rows["noise_percent"] == 4
+    rows.loc[noisiest & (rows["recipe"] == "PIP + TV"), "leak"] = -0.3  # where DIP has none, nothing leaks less
+    rows.loc[noisiest & (rows["recipe"] == "DIP"), "leak"] = -0.1
+    assert finding(rows)["verdict"][0] == "in part: at 1 of 2 noise levels"
     rows.loc[rows["noise_percent"] == 0, "leak"] = 99  # below 1 % nothing is claimed
     assert finding(rows)["verdict"][0] == "in part: at 1 of 2 noise levels"
 
