@@ -10,7 +10,7 @@ import numpy as np
 
 from dpcip.calibration import Calibration
 from dpcip.calibration import calibrate as calibrate_camera
-from dpcip.calibration_report import fit_table, mask_table, write_calibration
+from dpcip.calibration_report import fit_table, mask_table, write_calibration, written_files
 from dpcip.errors import InputError
 from dpcip.io import MILLIMETRE, Unit, psi_of_map, read_depth, read_image
 from dpcip.optics import Lens, Optics, read_optics
@@ -58,6 +58,7 @@ def calibrate(
     """
     if out.suffix != ".npz":
         raise InputError(f"{out}: the bank is written as .npz; choose a name that ends in .npz")
+    _spare({*coded, *sharp, *map(Path, depth), *([optics_file] if optics_file else [])}, out)
     if not len(coded) == len(sharp) == len(depth):
         raise InputError(
             f"calibrate: got {len(coded)} --coded, {len(sharp)} --sharp and {len(depth)} --depth; "
@@ -73,6 +74,14 @@ def calibrate(
     click.echo(mask_table(calibration).to_markdown(index=False, floatfmt=".5g"))
     click.echo(_verdict(calibration, rings))
     click.echo(f"written: {', '.join(map(str, files))}")
+
+
+def _spare(given: set[Path], out: Path) -> None:
+    """Raises InputError if a file that is read lies where one will be written."""
+    written = {file.resolve() for file in written_files(out)}
+    for file in given:
+        if file.resolve() in written:
+            raise InputError(f"{file}: would be overwritten by what goes beside {out}; choose another --out")
 
 
 def _read_chart(coded: Path, sharp: Path, depth: str, unit: Unit, depth_scale: float, lens: Lens) -> Chart:
