@@ -17,6 +17,7 @@ from dpcip.calibration_report import write_calibration
 from dpcip.camera import simulate
 from dpcip.errors import InputError
 from dpcip.io import write_image, write_npy
+from dpcip.linearise import ToneCurve
 from dpcip.mask_fit import PSI_REACH, fit_mask
 from dpcip.optics import Lens, Optics, RingMask, read_optics
 from dpcip.profiles import Chart, RadialBasis, measure
@@ -40,6 +41,13 @@ def noise_chart(height: int = 160, width: int = 160) -> np.ndarray:
     rng = np.random.default_rng(3)
     layers = [np.kron(rng.random((3, -(-height // n), -(-width // n))), np.ones((1, n, n))) for n in (1, 2, 4, 8)]
     return rounded(sum(layer[:, :height, :width] for layer in layers) / len(layers))
+
+
+def bold_chart() -> np.ndarray:
+    """Black and white squares of several sizes over each other: [3, 160, 160], in light."""
+    rng = np.random.default_rng(3)
+    layers = [np.kron(rng.integers(0, 2, (3, 160 // n, 160 // n)), np.ones((1, n, n))) for n in (2, 4, 8)]
+    return np.clip(sum(layers) / len(layers), 0.02, 0.98)
 
 
 def photograph(optics: Optics, psi: np.ndarray) -> np.ndarray:
@@ -214,6 +222,18 @@ def test_the_command_on_files(files: Path, monkeypatch, capsys) -> None:
     assert cv2.imread("bank.png").std() > 20
 
 
+def test_tone_curves_of_photograph_and_original(files: Path, monkeypatch, capsys) -> None:
+    """Stored with curves of their own: with them the mask is found, without them none, and the message says why."""
+    where = np.full((160, 160), -3.0)
+    light = simulate(bold_chart(), where, PsfBank.synthesise(OTHER, np.array([-3.0, -2.0]), SIZE))
+    write_image(Path("coded.png"), ToneCurve("srgb").encode(light), 16)
+    write_image(Path("sharp.png"), ToneCurve(2.0).encode(bold_chart()), 16)
+    assert run(monkeypatch, *CALIBRATE, "--depth", -3, "--gamma", "srgb", "--sharp-gamma", 2) == 0
+    assert read_optics(Path("bank.yaml")).mask.edges == pytest.approx(OTHER.mask.edges, abs=0.003)
+    assert run(monkeypatch, *CALIBRATE, "--depth", -3) == 2
+    assert "tone curves" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(("option", "name"), [("--coded", "bank.png"), ("--optics", "bank.yaml")])
 def test_what_is_read_is_not_overwritten(files: Path, monkeypatch, capsys, option: str, name: str) -> None:
     given = list(CALIBRATE)
@@ -254,6 +274,7 @@ FAULTS = [
     ("no texture", lambda: _write("sharp.png", np.full((3, 160, 160), 0.5)), "-3", (), ["texture", "psi = -3.0"]),
     ("black", lambda: _write("coded.png", np.zeros((3, 160, 160))), "-3", (), ["only 0 pixels", "black", "psi = -3.0"]),
     ("saturated", lambda: _write("coded.png", 9 * noise_chart()), "-3", (), ["only", "saturated", "expose anew"]),
+    ("no curve", lambda: None, "-3", ("--sharp-gamma", "9999"), ["gamma: '9999' is no tone curve"]),
     ("beyond the planes", lambda: None, "-7", (), ["psi = -7.0", "-4 to 10"]),
     ("in focus only", lambda: None, "0.1", (), ["negative", "another distance"]),
     ("no depth", lambda: None, "absent.npy", (), ["absent.npy", "no such file"]),
