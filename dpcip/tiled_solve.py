@@ -244,6 +244,7 @@ def _whole(
             "size": list(grid[0].size[::-1]),
             "overlap": overlap_px(bank.size),
             "stopped_by": dict(stops),
+            "optics": [r["optics"] for r in reports if "optics" in r],  # as learnt, each tile's own
         },
         "stopped_by": max(stops, key=stops.__getitem__),
         "iterations": max(int(r["iterations"]) for r in reports),

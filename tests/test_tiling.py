@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -134,6 +135,14 @@ def test_solved_tiles_are_not_solved_again(capture: np.ndarray, small_bank: PsfB
     assert first.stat().st_mtime_ns == written[1]
     with pytest.raises(InputError, match="holds tiles of other input"):
         solve_in_tiles(capture, small_bank, settings, 96, tmp_path, identity="y", progress=False)
+
+
+def test_the_report_tells_what_each_tile_learnt(capture: np.ndarray, small_bank: PsfBank, tmp_path: Path) -> None:
+    settings = replace(with_iterations(PRESETS["paper-short"], 1), learn_phases_rad=0.5)
+    solution = solve_in_tiles(capture, small_bank, settings, 96, tmp_path, identity="x", progress=False)
+    assert solution is not None
+    learnt = solution.report["tiles"]["optics"]
+    assert len(learnt) == 2 and all(len(optics["phases_rad"]) == 3 for optics in learnt)
 
 
 def test_a_tile_without_contrast_is_passed_over(small_bank: PsfBank, tmp_path: Path) -> None:
