@@ -10,10 +10,12 @@ import numpy as np
 
 from dpcip.calibration import Calibration
 from dpcip.calibration import calibrate as calibrate_camera
-from dpcip.calibration_report import fit_table, mask_table, write_calibration
+from dpcip.calibration_report import fit_table, mask_table, write_calibration, written_files
 from dpcip.errors import InputError
-from dpcip.io import MILLIMETRE, Unit, psi_of_map, read_depth, read_image
+from dpcip.io import MILLIMETRE, Unit, psi_of_map, read_depth
 from dpcip.optics import Lens, Optics, read_optics
+from dpcip.photo_files import Reading, read_photo
+from dpcip.photo_options import photo_options
 from dpcip.profiles import Chart
 from dpcip.psf import psi_planes
 
@@ -24,6 +26,8 @@ existing = click.Path(path_type=Path)
 @click.command()
 @click.option("--coded", type=existing, multiple=True, required=True, help="Photograph through the mask; repeatable.")
 @click.option("--sharp", type=existing, multiple=True, required=True, help="Its sharp original, pixel on pixel.")
+@photo_options
+@click.option("--sharp-gamma", default="1", show_default=True, help="Tone curve of the sharp originals, as --gamma.")
 @click.option("--depth", multiple=True, required=True, help="Its depth map, or one number for a flat chart.")
 @click.option(
     "--unit", type=click.Choice(["m", "psi"]), required=True, help="What DEPTH holds: metres or psi (radians)."
@@ -39,6 +43,8 @@ existing = click.Path(path_type=Path)
 def calibrate(
     coded: tuple[Path, ...],
     sharp: tuple[Path, ...],
+    photo: dict[str, object],
+    sharp_gamma: str,
     depth: tuple[str, ...],
     unit: Unit,
     depth_scale: float,
@@ -52,12 +58,14 @@ def calibrate(
 
     Each photograph needs its sharp original (the same view, registered) and its depth: a map, or a number for a chart
     at one distance. Repeat --coded, --sharp and --depth for more photographs; two distances tell more than one.
+    Blur adds up light: give the tone curves of the files, --gamma srgb and --sharp-gamma srgb for usual pictures.
     The PSFs are measured at each distance, and a mask of rings is fitted to them: lens and wavelengths must be about
     right, the mask need not be known. Metres also tell the focus distance; psi is taken as it is. If the mask explains
     the photographs, the bank has all planes of --psi; if not, only the measured ones.
     """
     if out.suffix != ".npz":
         raise InputError(f"{out}: the bank is written as .npz; choose a name that ends in .npz")
+    _spare({*coded, *sharp, *map(Path, depth), *([optics_file] if optics_file else [])}, out)
     if not len(coded) == len(sharp) == len(depth):
         raise InputError(
             f"calibrate: got {len(coded)} --coded, {len(sharp)} --sharp and {len(depth)} --depth; "
@@ -65,7 +73,10 @@ def calibrate(
         )
     planes = psi_planes(*psi)
     optics = read_optics(optics_file) if optics_file else Optics()
-    charts = [_read_chart(*files, unit, depth_scale, optics.lens) for files in zip(coded, sharp, depth, strict=True)]
+    readings = Reading.of(photo), Reading.of({"gamma": sharp_gamma})
+    charts = [
+        _read_chart(*files, readings, unit, depth_scale, optics.lens) for files in zip(coded, sharp, depth, strict=True)
+    ]
     calibration = calibrate_camera(charts, optics, rings, planes, size, fit_focus=unit == "m")
     boxes = tuple(box for box in ENERGY_BOXES if box <= size)
     files = write_calibration(out, calibration, boxes)
@@ -75,12 +86,22 @@ def calibrate(
     click.echo(f"written: {', '.join(map(str, files))}")
 
 
-def _read_chart(coded: Path, sharp: Path, depth: str, unit: Unit, depth_scale: float, lens: Lens) -> Chart:
-    photograph = read_image(coded)
+def _spare(given: set[Path], out: Path) -> None:
+    """Raises InputError if a file that is read lies where one will be written."""
+    written = {file.resolve() for file in written_files(out)}
+    for file in given:
+        if file.resolve() in written:
+            raise InputError(f"{file}: would be overwritten by what goes beside {out}; choose another --out")
+
+
+def _read_chart(
+    coded: Path, sharp: Path, depth: str, readings: tuple[Reading, Reading], unit: Unit, depth_scale: float, lens: Lens
+) -> Chart:
+    (photograph, _), (original, _) = (read_photo(*pair) for pair in zip((coded, sharp), readings, strict=True))
     values = _flat(depth, unit, photograph.shape[1:])
     if values is None:
         values = read_depth(Path(depth), unit, depth_scale)
-    return Chart(photograph, read_image(sharp), psi_of_map(values, unit, lens), str(coded))
+    return Chart(photograph, original, psi_of_map(values, unit, lens), str(coded))
 
 
 def _flat(depth: str, unit: Unit, shape: tuple[int, ...]) -> np.ndarray | None:
@@ -101,5 +122,6 @@ def _verdict(calibration: Calibration, rings: int) -> str:
         return f"A mask of {rings} rings explains the photographs (at most {excess}); in focus at {focus_m:.4g} m."
     return (
         f"No mask of {rings} rings explains the photographs ({excess}): the bank holds the "
-        f"{len(calibration.levels)} measured planes only. Try another --rings, or check --optics and the registration."
+        f"{len(calibration.levels)} measured planes only. Try another --rings, or check --optics, the "
+        "tone curves (--gamma, --sharp-gamma) and the registration."
     )

@@ -62,7 +62,8 @@ def calibrate(
     else:
         raise InputError(
             f"{charts[0].name}: no mask of {n_rings} rings explains the capture ({255 * excess:.2f} grey levels off) "
-            "and one distance makes no bank; try another --rings, check the registration, or photograph more distances"
+            "and one distance makes no bank; try another --rings, check the tone curves (--gamma, --sharp-gamma) and "
+            "the registration, or photograph more distances"
         )
     return Calibration(levels, basis, fit, excess, explained, bank)
 

@@ -94,12 +94,18 @@ def _optics_values(optics: Optics) -> dict[str, object]:
     }
 
 
+def written_files(bank_file: Path) -> list[Path]:
+    """The bank and what goes beside it: the report, the picture and the optics."""
+    return [bank_file, *(bank_file.with_suffix(suffix) for suffix in (".json", ".png", ".yaml"))]
+
+
 def write_calibration(bank_file: Path, calibration: Calibration, boxes: tuple[int, ...]) -> list[Path]:
     """Writes the bank and beside it, under its name, .json (all numbers) and .png (profiles); returns all paths.
 
-    A mask that explains the photographs is written as .yaml, too, from which `dpcip psf --optics` makes other planes.
+    A mask that explains the photographs is written as .yaml, too, from which `dpcip psf --optics` makes other planes;
+    if none does, that of an earlier calibration is removed: it is not this bank's.
     """
-    report, picture, optics_file = (bank_file.with_suffix(suffix) for suffix in (".json", ".png", ".yaml"))
+    _, report, picture, optics_file = written_files(bank_file)
     calibration.bank.save(bank_file)
     save_figure(picture, profile_sheet(calibration))
     optics = _optics_values(calibration.fit.optics)
@@ -115,6 +121,7 @@ def write_calibration(bank_file: Path, calibration: Calibration, boxes: tuple[in
         },
     )
     if not calibration.explained:
+        optics_file.unlink(missing_ok=True)
         return [bank_file, report, picture]
     with replacing(optics_file) as temporary:
         temporary.write_text(yaml.safe_dump(optics, sort_keys=False), encoding="utf-8")

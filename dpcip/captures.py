@@ -80,7 +80,7 @@ def options_of(folder: Path) -> dict[str, object]:
         Reading.of(values)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
-    except (yaml.YAMLError, TypeError, ValueError, OSError) as error:
+    except (yaml.YAMLError, AttributeError, TypeError, ValueError, OverflowError, OSError) as error:
         raise InputError(f"{path}: cannot be read ({' '.join(str(error).split())}); see data/README.md") from error
     return values
 
@@ -100,11 +100,14 @@ def read_capture(path: Path, options: Mapping[str, object] | None = None, bank_f
     reading = Reading.of({**options_of(path), **(options or {})})
     light, record = read_photo(photograph_of(path), reading)
     notes = path / "notes.md"
-    text = notes.read_text(encoding="utf-8") if notes.is_file() else ""
+    text = notes.read_text(encoding="utf-8", errors="replace") if notes.is_file() else ""
     return UserCapture(path.name, light, reading.tone, record, bank or bank_of(path), text)
 
 
 def captures(root: Path = CAPTURES) -> Iterator[UserCapture]:
-    """Every capture below `root` (default: data/captures of the clone), by name; none if the folder is empty."""
-    for folder in sorted(p for p in root.glob("*") if p.is_dir()):
+    """Every capture below `root` (default: data/captures of the clone), by name; none if the folder is empty.
+
+    Hidden folders, such as Jupyter's checkpoints, are no captures.
+    """
+    for folder in sorted(p for p in root.glob("[!.]*") if p.is_dir()):
         yield read_capture(folder)

@@ -183,9 +183,17 @@ def _measure_level(views: list[tuple[Chart, np.ndarray]], basis: RadialBasis) ->
     indices = [_thinned(inside, MOST_PIXELS // len(views)) for _, inside in views]
     charts = [chart for chart, _ in views]
     parts = [_equations(chart, index, basis) for chart, index in zip(charts, indices, strict=True)]
-    data = tuple(_condensed(np.concatenate(rows)) for rows in zip(*parts, strict=True))
+    pixels = [np.concatenate(rows) for rows in zip(*parts, strict=True)]
+    n_needed = PIXELS_PER_COEFFICIENT * len(basis)
+    if (n_exposed := min(map(len, pixels))) < n_needed:
+        raise InputError(
+            f"{charts[0].name}: only {n_exposed} pixels of a channel are neither black nor saturated "
+            f"at psi = {psi:.1f}, {n_needed} are needed; expose anew"
+        )
+    data = tuple(map(_condensed, pixels))
     profiles = np.stack([_profile(channel, basis) for channel in data])
-    kernels = basis.kernel(profiles)
+    gains = np.array([channel.gain(profile) for channel, profile in zip(data, profiles, strict=True)])
+    kernels = gains[:, None, None] * basis.kernel(profiles)
     shifts = [_checked_shift(chart, index, kernels, psi) for chart, index in zip(charts, indices, strict=True)]
     return Level(psi, data, profiles, max(shifts, key=lambda shift: np.abs(shift).max()))
 

@@ -60,9 +60,14 @@ def solve_within_memory(
     """`solve`, in tiles if they are asked for or if the memory would not do for the whole photograph.
 
     folder: keeps checkpoints and solved tiles until `forget` is called; identity: what the report calls the solve's
-    fingerprint. Returns None when `max_seconds` are over before the last tile is solved.
+    fingerprint. Returns None when `max_seconds` are over before the last tile is solved. Raises InputError if the
+    folder keeps the beginnings of another solve, and what `solve` raises.
     """
     home = folder / TILES
+    _check_plan(home, identity)
+    checkpoint = folder / CHECKPOINT
+    if tile_px and max(capture.shape[1:]) > tile_px and checkpoint.exists():
+        raise InputError(f"{checkpoint}: belongs to a solve without --tile; delete it or choose another folder")
     side = tile_px or chosen_tile_px(capture, bank, settings, device, home, identity)
     if side and max(capture.shape[1:]) > side:
         return solve_in_tiles(
@@ -82,7 +87,7 @@ def solve_within_memory(
         settings,
         device=device,
         max_seconds=max_seconds,
-        checkpoint=folder / CHECKPOINT,
+        checkpoint=checkpoint,
         progress=progress,
     )
     solution.report["fingerprint"] = identity
@@ -138,8 +143,7 @@ def solve_in_tiles(
     it. Returns None when `max_seconds` are over before the last tile is solved. Raises what `solve` raises.
     """
     check_capture(capture, bank)
-    if _read_plan(folder).get("identity", identity) != identity:
-        raise InputError(f"{folder}: holds tiles of other input, settings or code; delete it or choose another folder")
+    _check_plan(folder, identity)
     size = (capture.shape[1], capture.shape[2])
     grid = tiles(size, tile_px, bank.size)
     write_json(folder / PLAN, {"identity": identity, "tile_px": tile_px})
@@ -240,6 +244,7 @@ def _whole(
             "size": list(grid[0].size[::-1]),
             "overlap": overlap_px(bank.size),
             "stopped_by": dict(stops),
+            "optics": [r["optics"] for r in reports if "optics" in r],  # as learnt, each tile's own
         },
         "stopped_by": max(stops, key=stops.__getitem__),
         "iterations": max(int(r["iterations"]) for r in reports),
@@ -269,6 +274,12 @@ def _bar(total: int, progress: bool) -> Iterator[tqdm]:
         tqdm(total=total, desc="solve", file=stream, disable=not progress, bar_format=layout) as bar,
     ):
         yield bar
+
+
+def _check_plan(folder: Path, identity: str) -> None:
+    """Raises InputError if the folder keeps tiles of another solve."""
+    if _read_plan(folder).get("identity", identity) != identity:
+        raise InputError(f"{folder}: holds tiles of other input, settings or code; delete it or choose another folder")
 
 
 def _read_plan(folder: Path) -> dict:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from dpcip.errors import InputError
+from dpcip.io import MIN_SIDE_PX
 
 BLEND_PX = 32  # over which one tile's result fades into the next one's
 WEIGHT_STEPS = 4096  # weights are multiples of 1 / 4096: their products are exact in float32, and sums exactly 1
@@ -65,13 +66,15 @@ def spans(length: int, tile_px: int, n_taps: int) -> list[Span]:
     """The fewest equal spans of at most `tile_px` that cover 0 to `length` and overlap by at least `overlap_px`.
 
     In the middle of each overlap a raised cosine takes the weight from one span to the next. Within a PSF's radius of
-    its inner ends a span has no weight. Raises InputError for tiles less than twice the overlap long.
+    its inner ends a span has no weight. None is too short for the generator. Raises InputError for tiles less than
+    twice the overlap long.
     """
     overlap = overlap_px(n_taps)
     if tile_px < 2 * overlap:
         raise InputError(f"tile: {tile_px} px are too few; kernels of {n_taps} taps need tiles of {2 * overlap} px")
     count = max(1, math.ceil((length - overlap) / (tile_px - overlap)))
     size = math.ceil((length + (count - 1) * overlap) / count)
+    size = max(size, min(length, MIN_SIDE_PX))
     starts = [round(i * (length - size) / max(count - 1, 1)) for i in range(count)]
     # reached[i]: share of the weight that has passed on to span i or a later one.
     middles = [(start + former + size) / 2 for former, start in zip(starts[:-1], starts[1:], strict=True)]

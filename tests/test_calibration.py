@@ -13,9 +13,11 @@ import torch
 
 from dpcip import cli
 from dpcip.calibration import calibrate
+from dpcip.calibration_report import write_calibration
 from dpcip.camera import simulate
 from dpcip.errors import InputError
 from dpcip.io import write_image, write_npy
+from dpcip.linearise import ToneCurve
 from dpcip.mask_fit import PSI_REACH, fit_mask
 from dpcip.optics import Lens, Optics, RingMask, read_optics
 from dpcip.profiles import Chart, RadialBasis, measure
@@ -39,6 +41,13 @@ def noise_chart(height: int = 160, width: int = 160) -> np.ndarray:
     rng = np.random.default_rng(3)
     layers = [np.kron(rng.random((3, -(-height // n), -(-width // n))), np.ones((1, n, n))) for n in (1, 2, 4, 8)]
     return rounded(sum(layer[:, :height, :width] for layer in layers) / len(layers))
+
+
+def bold_chart() -> np.ndarray:
+    """Black and white squares of several sizes over each other: [3, 160, 160], in light."""
+    rng = np.random.default_rng(3)
+    layers = [np.kron(rng.integers(0, 2, (3, 160 // n, 160 // n)), np.ones((1, n, n))) for n in (2, 4, 8)]
+    return np.clip(sum(layers) / len(layers), 0.02, 0.98)
 
 
 def photograph(optics: Optics, psi: np.ndarray) -> np.ndarray:
@@ -94,11 +103,13 @@ def _delta(down: int, right: int) -> PsfBank:
     return PsfBank(psf, np.array([0.0, 1.0]))
 
 
-def test_gain_is_told_from_the_psf() -> None:
+@pytest.mark.parametrize("gain", [0.8, 0.3])
+def test_gain_is_told_from_the_psf(gain: float) -> None:
     chart = flat_chart(OTHER, 4.0)
-    dim = dataclasses.replace(chart, coded=0.8 * chart.coded)
+    dim = dataclasses.replace(chart, coded=gain * chart.coded)
     level = measure([dim], RadialBasis(SIZE))[0]
-    assert [c.gain(p) for c, p in zip(level.data, level.profiles, strict=True)] == pytest.approx([0.8] * 3, abs=1e-3)
+    assert [c.gain(p) for c, p in zip(level.data, level.profiles, strict=True)] == pytest.approx([gain] * 3, abs=1e-3)
+    assert np.abs(level.shift_px).max() < 0.01
 
 
 @pytest.mark.parametrize(("given_airy_px", "seed"), [(1.45, 1), (1.18, 2)])
@@ -211,6 +222,38 @@ def test_the_command_on_files(files: Path, monkeypatch, capsys) -> None:
     assert cv2.imread("bank.png").std() > 20
 
 
+def test_tone_curves_of_photograph_and_original(files: Path, monkeypatch, capsys) -> None:
+    """Stored with curves of their own: with them the mask is found, without them none, and the message says why."""
+    where = np.full((160, 160), -3.0)
+    light = simulate(bold_chart(), where, PsfBank.synthesise(OTHER, np.array([-3.0, -2.0]), SIZE))
+    write_image(Path("coded.png"), ToneCurve("srgb").encode(light), 16)
+    write_image(Path("sharp.png"), ToneCurve(2.0).encode(bold_chart()), 16)
+    assert run(monkeypatch, *CALIBRATE, "--depth", -3, "--gamma", "srgb", "--sharp-gamma", 2) == 0
+    assert read_optics(Path("bank.yaml")).mask.edges == pytest.approx(OTHER.mask.edges, abs=0.003)
+    assert run(monkeypatch, *CALIBRATE, "--depth", -3) == 2
+    assert "tone curves" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("option", "name"), [("--coded", "bank.png"), ("--optics", "bank.yaml")])
+def test_what_is_read_is_not_overwritten(files: Path, monkeypatch, capsys, option: str, name: str) -> None:
+    given = list(CALIBRATE)
+    at = given.index(option) + 1
+    Path(str(given[at])).rename(name)
+    given[at] = f"../{files.name}/{name}"
+    before = Path(name).read_bytes()
+    assert run(monkeypatch, *given, "--depth", -3) == 2
+    assert f"{name}: would be overwritten" in capsys.readouterr().err and Path(name).read_bytes() == before
+
+
+def test_optics_of_an_earlier_calibration_do_not_stay_beside_measured_planes(tmp_path: Path) -> None:
+    charts = [flat_chart(OTHER, -3.0), flat_chart(OTHER, 5.0)]
+    calibration = calibrate(charts, OTHER, 1, np.arange(-4.0, 11.0), SIZE, fit_focus=False)
+    assert not calibration.explained
+    (tmp_path / "bank.yaml").write_text("airy_px: 1.3\n")
+    written = write_calibration(tmp_path / "bank.npz", calibration, (31,))
+    assert sorted(written) == sorted(tmp_path.iterdir())
+
+
 def test_help(monkeypatch, capsys) -> None:
     assert run(monkeypatch, "calibrate", "--help") == 0
     assert "Usage: dpcip calibrate" in capsys.readouterr().out
@@ -229,6 +272,9 @@ FAULTS = [
     ("depth size", lambda: write_npy(Path("d.npy"), np.zeros((9, 9))), "d.npy", (), ["coded.png", "depth map 9x9"]),
     ("no flat region", lambda: write_npy(Path("d.npy"), np.tile(np.arange(160) / 9, (160, 1))), "d.npy", (), ["wide"]),
     ("no texture", lambda: _write("sharp.png", np.full((3, 160, 160), 0.5)), "-3", (), ["texture", "psi = -3.0"]),
+    ("black", lambda: _write("coded.png", np.zeros((3, 160, 160))), "-3", (), ["only 0 pixels", "black", "psi = -3.0"]),
+    ("saturated", lambda: _write("coded.png", 9 * noise_chart()), "-3", (), ["only", "saturated", "expose anew"]),
+    ("no curve", lambda: None, "-3", ("--sharp-gamma", "9999"), ["gamma: '9999' is no tone curve"]),
     ("beyond the planes", lambda: None, "-7", (), ["psi = -7.0", "-4 to 10"]),
     ("in focus only", lambda: None, "0.1", (), ["negative", "another distance"]),
     ("no depth", lambda: None, "absent.npy", (), ["absent.npy", "no such file"]),

@@ -44,6 +44,11 @@ def test_a_complete_capture(folder: Path) -> None:
     assert capture.record["roi"] == [5, 0, 80, 64] and capture.tone == ToneCurve(2.2)
 
 
+def test_notes_in_another_encoding_are_no_fault(folder: Path) -> None:
+    (folder / "notes.md").write_bytes("Küche: do not pass it on".encode("latin-1"))
+    assert read_capture(folder).notes.endswith("che: do not pass it on")
+
+
 def test_options_go_before_the_folders_own(folder: Path, bank: PsfBank) -> None:
     bank.save(folder / "other.npz")
     capture = read_capture(folder, {"gamma": "1", "roi": "0,0,90,70"}, folder / "other.npz")
@@ -68,6 +73,7 @@ def test_none_and_several(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "empty" / "README.md").write_text("how to")
     assert list(captures(tmp_path / "empty")) == []
+    (folder.parent / ".ipynb_checkpoints").mkdir()
     (folder.parent / "attic").mkdir()
     for file in folder.iterdir():
         (folder.parent / "attic" / file.name).write_bytes(file.read_bytes())
@@ -82,6 +88,8 @@ FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
     "bank damaged": (lambda f: (f / "bank.npz").write_bytes(b"PK\x03\x04"), "bank.npz"),
     "unknown key": (lambda f: (f / "capture.yaml").write_text("gama: 2"), "capture.yaml: unknown option gama"),
     "no mapping": (lambda f: (f / "capture.yaml").write_text("2.2"), "capture.yaml: cannot be read"),
+    "a list": (lambda f: (f / "capture.yaml").write_text("- gamma"), "capture.yaml: cannot be read"),
+    "endless region": (lambda f: (f / "capture.yaml").write_text("roi: [.inf, 0, 9, 9]"), "cannot be read (cannot con"),
     "no YAML": (lambda f: (f / "capture.yaml").write_text("gamma: [2"), "capture.yaml: cannot be read"),
     "region outside": (lambda f: (f / "capture.yaml").write_text("roi: [30, 0, 64, 64]"), "image.png: region 30,0"),
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from dpcip import tiled_solve
 from dpcip.camera import simulate
 from dpcip.errors import InputError
+from dpcip.io import MIN_SIDE_PX
 from dpcip.psf import PsfBank, psi_planes
 from dpcip.settings import PRESETS, with_iterations
 from dpcip.tiled_solve import chosen_tile_px, forget, solve_in_tiles, solve_within_memory, tiled_identity
@@ -50,13 +52,17 @@ def test_weights_add_up_to_one_exactly(height: int, width: int, radius: int, ext
         assert np.array_equal(sum(part.weight for part in parts), np.ones(length))
         assert parts[0].start == 0 and parts[-1].stop == length
         for part in parts:
-            assert 0 < part.stop - part.start <= tile_px
+            assert MIN_SIDE_PX <= part.stop - part.start <= tile_px
             assert part.weight.min() >= 0
             known_from = 0 if part.start == 0 else part.start + radius
             known_to = length if part.stop == length else part.stop - radius
             assert not part.weight[:known_from].any() and not part.weight[known_to:].any()
         for former, later in zip(parts[:-1], parts[1:], strict=True):
             assert former.stop - later.start >= overlap_px(n_taps)
+
+
+def test_no_tile_is_too_short_for_the_generator() -> None:
+    assert [part.stop - part.start for part in spans(75, 72, 3)] == [64, 64]
 
 
 @given(height=st.integers(64, 400), width=st.integers(64, 400), seed=st.integers(0, 9))
@@ -131,6 +137,14 @@ def test_solved_tiles_are_not_solved_again(capture: np.ndarray, small_bank: PsfB
         solve_in_tiles(capture, small_bank, settings, 96, tmp_path, identity="y", progress=False)
 
 
+def test_the_report_tells_what_each_tile_learnt(capture: np.ndarray, small_bank: PsfBank, tmp_path: Path) -> None:
+    settings = replace(with_iterations(PRESETS["paper-short"], 1), learn_phases_rad=0.5)
+    solution = solve_in_tiles(capture, small_bank, settings, 96, tmp_path, identity="x", progress=False)
+    assert solution is not None
+    learnt = solution.report["tiles"]["optics"]
+    assert len(learnt) == 2 and all(len(optics["phases_rad"]) == 3 for optics in learnt)
+
+
 def test_a_tile_without_contrast_is_passed_over(small_bank: PsfBank, tmp_path: Path) -> None:
     """A white sky beside a texture: its colour comes back, and its depth is told to be unknown."""
     half = np.random.default_rng(0).random((3, 93, 50), dtype=np.float32)
@@ -173,3 +187,20 @@ def test_whole_or_in_tiles(capture: np.ndarray, small_bank: PsfBank, tmp_path: P
         forget(tmp_path)
         assert not any(tmp_path.iterdir())
     assert counts == [None, None, 2]
+
+
+def test_the_beginnings_of_another_solve_are_kept(capture: np.ndarray, small_bank: PsfBank, tmp_path: Path) -> None:
+    """A solve in tiles and one of the whole, each stopped after a step: the other kind does not do away with it."""
+    settings = with_iterations(PRESETS["paper-short"], 2)
+
+    def call(folder: str, identity: str, tile_px: int | None) -> tiled_solve.Solution | None:
+        return solve_within_memory(
+            *(capture, small_bank, settings, tmp_path / folder),
+            **{"identity": identity, "tile_px": tile_px, "max_seconds": 1e-9, "progress": False},
+        )
+
+    assert call("tiled", "x", 96) is None and call("whole", "x", None) is not None
+    with pytest.raises(InputError, match="tiles: holds tiles of other input"):
+        call("tiled", "y", None)
+    with pytest.raises(InputError, match=r"checkpoint.pt: belongs to a solve without --tile"):
+        call("whole", "y", 96)
