@@ -3,6 +3,8 @@
 
 # # 0 · The scenes
 # 
+# ![The five scenes, their depth and their coded photographs](../results/figures/scenes_contact_sheet.png)
+# 
 # To say how good a depth map is, one needs scenes whose depth is known at every pixel. The paper used 110 frames of
 # TAUAgent, five animated films rendered with Blender. TAUAgent cannot be passed on, so this repository brings **five scenes
 # of its own**, rendered the same way: sharp pictures with the exact distance of each pixel.

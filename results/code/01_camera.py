@@ -3,6 +3,8 @@
 
 # # 1 · The camera: how a phase mask writes depth into colour
 # 
+# ![A scene and its photograph through the phase mask](../results/figures/camera_capture.png)
+# 
 # An ordinary photograph loses depth: a point that is out of focus becomes a disc, and the disc looks the same whether
 # the point is too near or too far. The camera of this paper (Shabtay, Schwartz and Giryes,
 # [Deep Phase Coded Image Prior](https://arxiv.org/abs/2404.03906)) carries a *phase mask* in its lens, a piece of glass
@@ -104,7 +106,7 @@ plt.show()
 # 
 # $$P(\rho) = \mathrm{circ}(\rho)\,\exp\!\left(j\,\big(\psi\rho^2 + \varphi(\rho)\big)\,\frac{455\ \text{nm}}{\lambda_c}\right)$$
 # 
-# The mask $\varphi$ is flat in three rings: 0, 6.0 and 12.3 radians. (The paper does not print these numbers. They were
+# $\mathrm{circ}$ is 1 inside the aperture and 0 outside, $j$ the imaginary unit. The mask $\varphi$ is flat in three rings: 0, 6.0 and 12.3 radians. (The paper does not print these numbers. They were
 # identified from the one capture that its authors published, which they reproduce down to the 8-bit rounding.)
 
 rho = np.linspace(0, 1, 500)
@@ -127,7 +129,7 @@ plt.show()
 # 
 # $$h(r) = \left|\int_0^1 P(\rho)\, J_0\!\left(\frac{\pi\rho r}{a\,\lambda_c/455}\right)\rho\,d\rho\right|^2,$$
 # 
-# with $r$ in pixels and $a = \lambda F\# / \text{pixel} = 1.9044$. In six lines, for red at $\psi = -4$:
+# with $J_0$ the Bessel function of order zero, $r$ in pixels and $a = \lambda F\# / \text{pixel} = 1.9044$ ($F\#$: focal length by diameter of the aperture). In six lines, for red at $\psi = -4$:
 
 wavelength_nm, psi = 600.0, -4.0
 rho = (np.arange(4000) + 0.5) / 4000
@@ -196,7 +198,7 @@ print("verdicts:", sorted(set(energy.verdict)))
 # ## 1.4 The photograph of a scene
 # 
 # A scene has many depths. The *simulator* that makes our captures (and made the paper's) cuts the sharp image $I$ into
-# layers of equal $\psi$, rounded to 0.1: mask $M_k$ is 1 where $\psi = k$. Each layer is blurred with its own PSF $h_k$, and
+# layers of equal $\psi$, rounded to 0.1: mask $M_k$ is 1 where $\psi = k$. Each layer is blurred with its own PSF $h_k$ ($*$: convolution), and
 # the sum is divided by the equally blurred masks, so that brightness is kept where layers meet:
 # 
 # $$C = \frac{\sum_k h_k * (M_k I)}{\sum_k h_k * M_k},\qquad\text{then rounded to 8 bits.}$$
@@ -254,7 +256,7 @@ print("the five lines equal dpcip's DCM:", bool((by_hand - camera(sharp, psi_map
 print("weights sum to one everywhere:", bool((weights.sum(dim=0) - 1).abs().max() < 1e-5))
 
 
-# The blurs are products of spectra (FFT), with the PSFs' spectra computed once; `pytest tests/test_camera.py` holds them
+# The blurs are products of spectra (fast Fourier transforms, FFT), with the PSFs' spectra computed once; `pytest tests/test_camera.py` holds them
 # equal to the direct sum over 71 × 71 taps to 1e-9.
 # 
 # ### How wrong is it?

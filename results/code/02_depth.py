@@ -3,6 +3,8 @@
 
 # # 2 · Depth and an all-in-focus image from one photograph
 # 
+# ![Capture, recovered image and depth](../results/figures/depth_example.png)
+# 
 # [Notebook 1](01_camera.ipynb) built the camera. Now we turn it around: given one coded photograph, find the sharp image
 # and the depth that made it. Nothing is trained beforehand and no second photograph is used. The idea (*deep image prior*,
 # Ulyanov et al. 2018): the output of an untrained convolutional network with random weights is, by its very structure, more
@@ -12,7 +14,7 @@
 # $$\min_\theta\ \mathcal{L}\big(\mathrm{DCM}(I_\theta, \psi_\theta),\ C\big),\qquad (I_\theta, \psi_\theta) = G_\theta(z)$$
 # 
 # $C$ is the capture, $G_\theta$ the network with weights $\theta$, $z$ a fixed input of random numbers, $I_\theta$ the
-# all-in-focus image and $\psi_\theta$ the defocus map, which eq. 1 turns into metres.
+# all-in-focus image and $\psi_\theta$ the defocus map, which eq. 1 turns into metres; $\mathcal{L}$ is a measure of their difference.
 
 scale = "tutorial"  # which section of params.yaml made this run
 seed = 0
@@ -96,7 +98,7 @@ camera = InterpolatedDCM(bank, tuple(psi_true.shape))
 target = torch.tensor(capture)
 adam = torch.optim.Adam(generator.parameters(), lr=0.01)
 losses = []
-for iteration in range(20):  # the paper: 5001
+for iteration in range(20):  # the released code: 5001
     coded = camera(*generator())  # draw, then photograph
     loss = (coded - target).square().mean() if iteration < 500 else 1 - ssim(coded, target)
     adam.zero_grad()
@@ -167,6 +169,7 @@ plt.show()
 
 # ## 2.6 The numbers
 # 
+# PSNR is $-10\log_{10}$ of the mean squared error, in decibels (dB); RMSE and MAE are the root mean square and the mean absolute error.
 # A number needs something to be compared with. For the image that is the capture itself, unprocessed; for the depth it is
 # a flat map at the true median, the best that one can say without looking (it knows the truth, so it is no rival, just a
 # yardstick). Columns *as released* hold what the released code would print for the same result: its SSIM uses a data range
@@ -243,7 +246,7 @@ print("the bars rise from the most to the least certain:", means[4] > 2 * means[
 # convolutions, scores for 16 classes of $\psi$). Stage `depth_fcn` trains it here in two ways: on the frames of all scenes but one,
 # five times, so that each photograph goes to the network that has never seen its scene (`other scenes`); and on pictures composed of
 # textures at random depths, of which we can make any number (`composed`). Section 2.9 shows how that went.
-# The panels are those of the paper's Figures 2, 3, 7 and 8, in our scenes.
+# The last panel shows the network of `other scenes`. The panels are those of the paper's Figures 2, 3, 7 and 8, in our scenes.
 
 cases = plan(
     dataset, frames, seeds=range(seed, seed + seeds), factor=study_factor, preset=preset, iterations=study_iterations
@@ -338,7 +341,8 @@ for ax, (name, (_, card)) in zip(axes, rivals.items(), strict=True):
     ax.plot(curve["step"], curve["validation"], label="validation")
     unseen = np.mean([test["error"] for test in card["test"].values()])
     ax.axhline(unseen, color="C3", ls="--", lw=1, label="unseen scene")
-    ax.set(title=name.replace("_", " "), xlabel="step", ylim=(0, None))
+    ax.set(title=name.replace("_", " "), xlabel="step")
+axes[0].set_ylim(0, None)  # shared: after all curves are drawn
 axes[0].set_ylabel("mean |ψ error| (rad)")
 axes[-1].legend(fontsize=9)
 sns.despine()

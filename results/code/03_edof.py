@@ -3,6 +3,8 @@
 
 # # 3 · Everything in focus: the all-in-focus image over five scenes
 # 
+# ![Details of captures, recovered images and truth](../results/figures/table2_details.png)
+# 
 # [Notebook 2](02_depth.ipynb) looked at the depth; here we look at the image that comes with it. *Extended depth of field* (EDOF):
 # one photograph in which near and far are sharp alike. The phase mask makes that possible. It blurs every depth a little, but
 # no depth beyond recovery, and once the depth is known the blur can be undone. The paper compares PSNR and SSIM with a
@@ -63,7 +65,7 @@ pd.concat(by_network, names=["learned from", ""]).reset_index(level=0)[
 # ## 3.2 Before and after
 # 
 # Left the capture, as the sensor saw it; then what was recovered, the truth, and the error of the recovered image, the mean over
-# its three colours (panels such as the paper's Figures 2, 3, 7 and 8). What error is left follows the edges: there detail is finest, and there the depth is least certain.
+# its three colours; last, what the network trained on composed pictures makes of it (panels such as the paper's Figures 2, 3, 7 and 8). What error is left follows the edges: there detail is finest, and there the depth is least certain.
 
 shown = list({case.place(): case for case in cases}.values())
 found = rows.set_index(["frame", "seed"])

@@ -3,6 +3,8 @@
 
 # # 7 · The solver: where the depth comes from, and why it is fast
 # 
+# ![Depth and image before any iteration](../results/figures/solver_start.png)
+# 
 # [Notebook 2](02_depth.ipynb) solved a photograph by letting an untrained network draw until the drawing's photograph fits.
 # As published that takes thousands of steps, most of them spent on two things that can be had more cheaply: finding the
 # **right depth** among many that fit nearly as well, and sharpening the image's **fine detail**, which a blur hides so well
@@ -65,9 +67,9 @@ height, width = psi_true.shape
 # three channels **differently** at each depth, so the capture's spectra carry that depth's signature. Written as a
 # probability: at frequency $f$ the three channels' spectra $Y(f)$ are Gaussian with covariance
 # 
-# $$S_k(f) = s^2\,|f|^{-p}\, H_k(f)\, C\, H_k(f)^* + \sigma^2 I$$
+# $$S_k(f) = s^2\,|f|^{-p}\, H_k(f)\, R\, H_k(f)^* + \sigma^2 I$$
 # 
-# where $H_k$ holds the three transfer functions of plane $k$ on its diagonal, $C$ the correlation of the channels, $s$ the
+# where $H_k$ holds the three transfer functions of plane $k$ on its diagonal (the star conjugates and transposes), $R$ the correlation of the channels, $I$ the identity, $s$ the
 # texture's contrast and $\sigma$ the sensor's noise (here the rounding to 8 bits). The log-likelihood
 # $-\tfrac12\sum_f \big(Y^* S_k^{-1} Y + \log\det S_k\big)$ of every plane costs a few products a frequency. The
 # $\log\det$ is what a naive sweep lacks: *deconvolve at every depth and keep the one that looks best* compares planes that
@@ -213,9 +215,10 @@ print("the paper's camera does not:", fits_db["paper's camera"] < 50)
 # 
 # With $\psi$ fixed the masked camera is **linear** in the image, and finding the image is a classical deconvolution:
 # 
-# $$\min_I\ \frac{1}{\sigma^2}\big\|\mathrm{masked}(I, \psi) - C\big\|^2 + \sum_x \mathrm{tr}\,\big(\Sigma_x + \epsilon^2\big)^{p/2}$$
+# $$\min_I\ \frac{1}{\sigma^2}\big\|\mathrm{masked}(I, \psi) - C\big\|^2 + \sum_x \mathrm{tr}\,\big(\Sigma_x + \epsilon^2\big)^{q/2}$$
 # 
-# $\Sigma_x$ is the covariance of the three channels' gradients around pixel $x$. The prior with $p = 0.3$ likes few edges,
+# $\Sigma_x$ is the covariance of the three channels' gradients around pixel $x$, $\mathrm{tr}$ its trace, $\epsilon$ a small gradient
+# that counts as none. The prior with $q = 0.3$ likes few edges,
 # and likes them where **all channels** have them: so a channel that is in focus lends its edges to those that are not.
 # Reweighted least squares with conjugate gradients need seconds, where the generator needs minutes for the same detail.
 
@@ -256,7 +259,8 @@ print("the depth decides how sharp:", gain_db["at the true depth"] > gain_db["at
 # windows see both sides; so the spread of the **depth found** around each pixel (its deviation from a local plane: a slope is no
 # jump) is added in squares; so are the rounding to planes and, after a solve, how far it went from this first depth: where the two
 # disagree one is wrong. To judge the map, we drop the least certain pixels first and look at the
-# mean error of those that remain (*sparsification*). A perfect ranking would drop the largest errors first (dashed).
+# mean error of those that remain (*sparsification*). A perfect ranking would drop the largest errors first (dashed). AUSE is the area
+# between the two curves: 0 is perfect.
 
 psi_error, shares = np.abs(start.psi.numpy() - psi_true), np.linspace(0.05, 1, 20)
 certainty = confidence_metrics(start.psi.numpy(), psi_std, psi_true)
