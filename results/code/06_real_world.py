@@ -138,9 +138,9 @@ means.round(3)
 # $$w_{TV}\,\operatorname{mean}\,|\nabla \tilde\psi|,\qquad \tilde\psi = \frac{\psi - \psi_{min}}{\psi_{max} - \psi_{min}} .$$
 # 
 # **How to choose $w_{TV}$ and when to stop, without the truth.** The noise $\sigma$ is estimated from the capture, from second differences
-# in its calm parts. A solve stops once its residual is no larger than $\sigma$: what is left is noise, and drawing that harms (Morozov's
-# discrepancy principle). Of the weights 1, 0.3, 0.1 the largest is taken with which the residual stays within 1.05 times $\sigma$, or
-# 1.05 times what the same recipe leaves without total variation.
+# in its calm parts. Once the residual is no larger than $\sigma$ a solve cools down and stops: what is left is noise, and drawing that harms
+# (Morozov's discrepancy principle); a short one may end before. Of the weights 1, 0.3, 0.1 the largest is taken with which the residual stays within 1.05 times $\sigma$, or
+# 1.05 times what the same recipe leaves without total variation; the smallest if none does.
 # 
 # **Leak** is the correlation between the gradient magnitudes of the depth found and those of the *true texture*, where the *true depth* is
 # smooth. A correlation says nothing of size, so its product with the spread of the depth's gradients stands beside it, in rad per pixel.
@@ -244,7 +244,7 @@ print("every claim has a verdict:", bool(claims["verdict"].str.contains("noise l
 # whole picture a little (1 rad: 0.6 pixels), and **coma** makes the PSFs lopsided: ring phases cannot describe either.
 # 
 # How well can ring phases be learnt from one photograph? Their errors and a shift of all $\psi$ change the PSFs in nearly the same way, and image and
-# $\psi$ are free to make up for either, so the pull is weak: expect part of the way where the phases are wrong, a better image rather than a better
+# $\psi$ are free to make up for either, so the pull is weak: expect part of the way for one ring and little or the wrong way for another where the phases are wrong, a better image rather than a better
 # depth, and a small loss where nothing was wrong. Learn them only if you doubt them.
 
 settings = with_iterations(replace(PRESETS["fast"], seed=seed), fault_iterations)
@@ -289,7 +289,9 @@ print("and ring 2 moves the right way:", bool(6.0 < learnt["ring 2 (rad)"] <= 6.
 believed_off, found_off = (100 * (row["focus (m)"] / row["true focus"] - 1) for row in (believed, mended))
 print(f"focus: believed {believed_off:+.1f} %, from one known distance {found_off:+.1f} %")
 gain, moved = learnt["psnr_db"] - wrong["psnr_db"], learnt["ring 2 (rad)"] - 6
-print(f"ring phases: learnt {gain:+.2f} dB, {moved:+.2f} of +0.30 rad of ring 2")
+print(
+    f"ring phases: learnt {gain:+.2f} dB, ring 2 {moved:+.2f} of +0.30 rad, ring 3 {learnt['ring 3 (rad)'] - 12.3:+.2f} of -0.30"
+)
 
 
 # ## 6.4 Another camera altogether
@@ -345,7 +347,7 @@ for capture in captures():
     display(capture_figure(*maps, None if PRIVATE in capture.notes else shown))
 
 
-# **What to take away.** The solver must be told the noise, and behind a mosaic it hides. A forgotten tone curve costs image quality on average
+# **What to take away.** The solver must be told the noise, and behind a mosaic it hides. A forgotten tone curve costs PSNR on average
 # above; the depth did not suffer there, perhaps because the curve evens out the shot noise, which grows with the light, while the
 # solver believes in one number for all pixels. A focus error harms neither image nor $\psi$, and one known distance mends the metres where
 # $\psi$ is good. What noise does to each recipe, and which of the paper's statements about it hold here, say
