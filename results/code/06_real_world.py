@@ -288,10 +288,9 @@ print("and ring 2 moves the right way:", bool(6.0 < learnt["ring 2 (rad)"] <= 6.
 
 believed_off, found_off = (100 * (row["focus (m)"] / row["true focus"] - 1) for row in (believed, mended))
 print(f"focus: believed {believed_off:+.1f} %, from one known distance {found_off:+.1f} %")
-gain, moved = learnt["psnr_db"] - wrong["psnr_db"], learnt["ring 2 (rad)"] - 6
-print(
-    f"ring phases: learnt {gain:+.2f} dB, ring 2 {moved:+.2f} of +0.30 rad, ring 3 {learnt['ring 3 (rad)'] - 12.3:+.2f} of -0.30"
-)
+gain = learnt["psnr_db"] - wrong["psnr_db"]
+rings = learnt["ring 2 (rad)"] - 6, learnt["ring 3 (rad)"] - 12.3
+print(f"ring phases: learnt {gain:+.2f} dB, ring 2 {rings[0]:+.2f} of +0.30 rad, ring 3 {rings[1]:+.2f} of -0.30 rad")
 
 
 # ## 6.4 Another camera altogether
