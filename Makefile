@@ -30,7 +30,7 @@ help:
 .venv/locked: requirements.lock
 	@test -n '$(PYTHON)' || { echo 'dpcip needs Python 3.11 or newer with venv: install it, or say make PYTHON=/path/to/python' >&2; exit 1; }
 	'$(PYTHON)' -m venv --clear .venv
-	$(PIP) install -r requirements.lock || { sleep 30; $(PIP) install -r requirements.lock; }  # an index in renewal lacks packages
+	$(PIP) install -r requirements.lock
 	touch $@
 
 .venv/ready: .venv/locked pyproject.toml
@@ -68,7 +68,7 @@ lock:
 	rm -rf .work/lock
 	'$(PYTHON)' -m venv .work/lock
 	.work/lock/bin/python -m pip install --upgrade setuptools
-	.work/lock/bin/python -m pip install torch==$(TORCH) -e '.[dev]'
+	.work/lock/bin/python -m pip install torch==$(TORCH) 'soupsieve<3.0.2' -e '.[dev]' # newer ones refuse Debian's Python 3.11.2
 	{ grep '^#' requirements.lock; .work/lock/bin/python -m pip freeze --all --exclude pip --exclude-editable \
 		| sed 's/+cpu$$//' | grep -viE '^(nvidia|cuda|triton)'; } > .work/requirements.lock
 	mv .work/requirements.lock requirements.lock

@@ -2,10 +2,11 @@
 
 import re
 import tomllib
-from importlib.metadata import version
+from importlib.metadata import metadata, version
 from pathlib import Path
 
 import yaml
+from packaging.specifiers import SpecifierSet
 
 TOP = Path(__file__).resolve().parent.parent
 TORCH = "2.13.0"
@@ -56,6 +57,12 @@ def test_lock_pins_every_top_level_package():
 def test_lock_is_for_the_cpu():
     assert lock()["torch"] == TORCH
     assert [pin for pin in lock().items() if "+" in pin[1] or re.search("nvidia|cuda|triton", pin[0])] == []
+
+
+def test_lock_installs_on_the_first_python_3_11():
+    """Debian 12's is 3.11.2."""
+    needs = {name: metadata(name).get("Requires-Python") for name in lock()}
+    assert [name for name, need in needs.items() if need and not SpecifierSet(need).contains("3.11.0")] == []
 
 
 def test_conda_pins_the_top_level_packages_at_the_versions_of_the_lock():
