@@ -68,7 +68,7 @@ lock:
 	rm -rf .work/lock
 	'$(PYTHON)' -m venv .work/lock
 	.work/lock/bin/python -m pip install --upgrade setuptools
-	.work/lock/bin/python -m pip install torch==$(TORCH) 'soupsieve<3.0.2' -e '.[dev]' # newer ones refuse Debian's Python 3.11.2
+	.work/lock/bin/python -m pip install torch==$(TORCH) 'soupsieve<3' -e '.[dev]' # 3 is not for Debian's Python 3.11.2
 	{ grep '^#' requirements.lock; .work/lock/bin/python -m pip freeze --all --exclude pip --exclude-editable \
 		| sed 's/+cpu$$//' | grep -viE '^(nvidia|cuda|triton)'; } > .work/requirements.lock
 	mv .work/requirements.lock requirements.lock
