@@ -71,8 +71,8 @@ def test_links_of_an_executed_notebook_lead_somewhere(tmp_path: Path) -> None:
         cells = nbformat.read(tmp_path / "executed.ipynb", as_version=4).cells
         text = "".join(cell.source for cell in cells if cell.cell_type == "markdown")
         for link in re.findall(r"\]\((\.\./[^)#]+)\)", text):
-            assert link.startswith(("../tables/", "../bench", "../../data/")), link
-            if not link.startswith("../tables/"):
+            assert link.startswith(("../tables/", "../figures/", "../bench", "../../data/")), link
+            if not link.startswith(("../tables/", "../figures/")):
                 assert (pipeline.RESULTS / "notebooks" / link).exists(), link
 
 
