@@ -22,7 +22,7 @@ from dpcip import cases as cases_module
 from dpcip import runner
 from dpcip.cases import Case, plan, read_plan
 from dpcip.errors import InputError
-from dpcip.metrics import image_metrics
+from dpcip.metrics import confidence_metrics, image_metrics
 from dpcip.solves import ARRAYS, kept_solve
 from dpcip.study import _Steps, run_study, save_reports
 
@@ -110,6 +110,9 @@ def test_row_scores_are_those_of_the_kept_solution(tmp_path: Path) -> None:
     with np.load(tmp_path / "solves" / row["solve"] / "solution.npz") as kept:
         error = np.abs(kept["psi"] - photo.psi_true).mean()
         assert row["psi_mae"] == pytest.approx(error)
+        valid = photo.scene.valid
+        foretold = confidence_metrics(kept["psi"][valid], kept["psi_std"][valid], photo.psi_true[valid])
+        assert {name: row[name] for name in foretold} == pytest.approx(foretold)
     assert (row["width"], row["height"]) == (128, 64)
 
 
@@ -226,3 +229,6 @@ def test_scheduler_that_is_not_there_is_told(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr("dpcip.study.CONNECT_SECONDS", 1)
     with pytest.raises(InputError, match="no Dask scheduler answers there"):
         run_study([SMALL], tmp_path, "tcp://127.0.0.1:9")
+    monkeypatch.setenv("DPCIP_SCHEDULER", "tcp://127.0.0.1:9")
+    with pytest.raises(InputError, match="no Dask scheduler answers there"):
+        run_study([SMALL], tmp_path)
