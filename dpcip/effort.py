@@ -42,7 +42,7 @@ def _stages(times: Path) -> Iterator[tuple[float, str]]:
         yield float(str(values["seconds"])), str(values["machine"])
 
 
-def seconds_of_solves(folder: Path) -> dict[str, float]:
+def _seconds_of_solves(folder: Path) -> dict[str, float]:
     """Seconds of each notebook's solves; one that several notebooks use counts for the first."""
     seen, seconds = set(), {}
     for home in sorted(path for path in folder.glob("*") if path.is_dir()):
@@ -52,16 +52,21 @@ def seconds_of_solves(folder: Path) -> dict[str, float]:
     return seconds
 
 
-def seconds_of_trainings(folder: Path) -> dict[str, float]:
+def _seconds_of_trainings(folder: Path) -> dict[str, float]:
     """Seconds that each rival's trainings took."""
     cards = {home.name: list(home.glob("*.json")) for home in sorted(folder.glob("*")) if home.is_dir()}
     return {name: sum(float(json.loads(c.read_text())["seconds"]) for c in of) for name, of in cards.items()}
 
 
+def seconds_made(results: Path) -> dict[str, float]:
+    """Seconds of the solves or trainings that belong to each stage."""
+    return _seconds_of_solves(results / "solves") | _seconds_of_trainings(results / "baselines")
+
+
 def seconds_from_nothing(results: Path, times: Path) -> float:
     """All stages in sequence: of each the seconds of its last run or of its solves and trainings, whichever is more."""
     known = {name: float(str(values["seconds"])) for name, values in read_times(times).items()}
-    made = seconds_of_solves(results / "solves") | seconds_of_trainings(results / "baselines")
+    made = seconds_made(results)
     return sum(max(known.get(name, 0.0), made.get(name, 0.0)) for name in known.keys() | made.keys())
 
 

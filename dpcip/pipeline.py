@@ -89,40 +89,36 @@ def run(name: str) -> None:
             progress_bar=False,
             extra_arguments=["--log-level=ERROR"],  # else each kernel warns that it listens on the loopback
         )
-        _strip_run_details(temporary)
-        _mend_links(temporary)
-        _add_versions(temporary, values["scale"])
+        executed = nbformat.read(temporary, as_version=4)
+        _strip_run_details(executed)
+        _mend_links(executed)
+        _add_versions(executed, values["scale"])
+        nbformat.write(executed, temporary)
 
 
-def _strip_run_details(path: Path) -> None:
+def _strip_run_details(notebook: nbformat.NotebookNode) -> None:
     """Takes papermill's notes out of an executed notebook: this machine's paths, and the time of each cell."""
-    notebook = nbformat.read(path, as_version=4)
     for part in (notebook, *notebook.cells):
         for key in ("papermill", "execution"):
             part.metadata.pop(key, None)
-    nbformat.write(notebook, path)
 
 
-def _mend_links(path: Path) -> None:
+def _mend_links(notebook: nbformat.NotebookNode) -> None:
     """Links to results/ and data/ as they are from results/notebooks, where the executed notebook lies."""
-    notebook = nbformat.read(path, as_version=4)
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
             cell.source = re.sub(r"\]\(\.\./results/", "](../", cell.source)
             cell.source = re.sub(r"\]\(\.\./data/", "](../../data/", cell.source)
-    nbformat.write(notebook, path)
 
 
-def _add_versions(path: Path, scale: str) -> None:
+def _add_versions(notebook: nbformat.NotebookNode, scale: str) -> None:
     """A last cell that says with what the notebook was run."""
-    notebook = nbformat.read(path, as_version=4)
     machine = describe(pick_device())
     packages = ("python", "dpcip", *REPORTED_PACKAGES)
     words = ", ".join(f"{package} {machine[package]}" for package in packages)
     where = f"{machine['device']}, {machine['device_name']}, {machine['threads']} threads"
     cell = nbformat.v4.new_markdown_cell(f"*Run at scale `{scale}` with {words}; {where}.*", id="versions")
     notebook.cells.append(cell)
-    nbformat.write(notebook, path)
 
 
 def train(name: str) -> None:

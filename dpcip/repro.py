@@ -16,7 +16,7 @@ from dvc.lock import LockError
 from dvc.repo import Repo
 from dvc.repo.reproduce import plan_repro
 
-from dpcip.effort import read_times, seconds_of_solves, seconds_of_trainings
+from dpcip.effort import read_times, seconds_made
 from dpcip.errors import InputError
 from dpcip.progress import PLAN, time_words
 
@@ -95,9 +95,9 @@ def stages_to_make(home: Path) -> dict[str, float | None]:
         raise InputError(f"{home}: DVC is at work here already; wait until it has ended") from error
     except DvcException as error:
         raise InputError(f"{home / 'dvc.yaml'}: {_one_line(error)}") from error
-    times = read_times(home / "results" / "times" / f"{scale_in(home / 'params.yaml')}.json")
     results = home / "results"
-    made = seconds_of_solves(results / "solves") | seconds_of_trainings(results / "baselines")
+    times = read_times(results / "times" / f"{scale_in(home / 'params.yaml')}.json")
+    made = seconds_made(results)
     known: dict[str, float | None] = {}
     for name in order:
         seconds = times.get(name, {}).get("seconds")

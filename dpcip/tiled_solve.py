@@ -64,7 +64,6 @@ def solve_within_memory(
     folder keeps the beginnings of another solve, and what `solve` raises.
     """
     home = folder / TILES
-    _check_plan(home, identity)
     checkpoint = folder / CHECKPOINT
     if tile_px and max(capture.shape[1:]) > tile_px and checkpoint.exists():
         raise InputError(f"{checkpoint}: belongs to a solve without --tile; delete it or choose another folder")
@@ -81,6 +80,7 @@ def solve_within_memory(
             max_seconds=max_seconds,
             progress=progress,
         )
+    _check_plan(home, identity)
     solution = solve(
         capture,
         bank,

@@ -24,6 +24,8 @@ from dpcip.scenes import Scene, motorcycle
 from dpcip.sensor_trials import CAMERAS, SRGB, as_light, captures_of, stored
 from dpcip.trials import Trial, cropped, middle, residual
 
+TOP = Path(__file__).resolve().parent.parent
+
 
 @pytest.fixture(scope="module")
 def scene() -> Scene:
@@ -180,3 +182,10 @@ def test_the_capture_is_drawn_only_if_given(scene: Scene) -> None:
     ]
     assert "capture" not in titles[0]
     assert titles[1] == ["capture", *titles[0]]
+
+
+def test_one_known_distance_found_the_focus() -> None:
+    """In the committed table. At scale tutorial psi is too coarse for it, so that nbval cannot check it."""
+    rows = pd.read_csv(TOP / "results" / "tables" / "realworld_optics.csv").set_index("solved")
+    found = rows.loc["one known distance"]
+    assert found["focus (m)"] == pytest.approx(found["true focus"], rel=0.01)
