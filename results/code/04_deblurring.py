@@ -300,7 +300,7 @@ print("and nearer to -4 than 1 rad, on every photograph:", bool((one["psi_distan
 
 
 # On one photograph (table_14, 96x96 pixels, 250 iterations, seed 0) we measured what finds it. Preset `fast` finds
-# $\psi=-4.00$ with one depth; with free depth a textureless corner goes elsewhere (the table above and the last panel of 4.4). The paper's recipe in short
+# $\psi=-4.00$ with one depth; with free depth a textureless corner goes elsewhere (at scale `laptop`: the last panel of 4.4). The paper's recipe in short
 # (`paper-short`) had `dip` at $-3.97$ (23.6 dB), but `flat` still at $-0.65$ (20.8 dB): one shared depth is no easier to find for gradient
 # descent, and it is the start that finds it.
 # 
