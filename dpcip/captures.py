@@ -77,6 +77,8 @@ def options_of(folder: Path) -> dict[str, object]:
         return {}
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        if not isinstance(values, dict):
+            raise TypeError("its lines must read 'name: value'")
         Reading.of(values)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 
 import torch
 from torch import Tensor, nn
@@ -24,7 +25,7 @@ def fourier_features(size: tuple[int, int], n_frequencies: int, highest: float) 
     return torch.cat([angles.cos(), angles.sin()])[None]
 
 
-class _PointwiseLayer(nn.Module):
+class _PointwiseLayer(nn.Module, ABC):
     """A linear layer at every pixel, in float32: bfloat16 would round the argument of the activation too coarsely."""
 
     def __init__(self, n_in: int, n_out: int, bound: float) -> None:
@@ -36,8 +37,9 @@ class _PointwiseLayer(nn.Module):
         with torch.autocast(x.device.type, enabled=False):
             return self.activate(self.linear(x.float()))
 
+    @abstractmethod
     def activate(self, x: Tensor) -> Tensor:
-        raise NotImplementedError
+        """The activation of each number, in the same shape."""
 
 
 class SineLayer(_PointwiseLayer):

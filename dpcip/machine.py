@@ -36,11 +36,16 @@ def pick_device(name: str = "auto") -> torch.device:
 
 
 def has_fast_bfloat16(device: torch.device) -> bool:
-    """Whether bfloat16 convolutions are quicker than float32 ones: on a CPU that needs AMX or AVX512-BF16."""
+    """Whether bfloat16 convolutions are quicker than float32 ones: on a CPU that needs AMX, or AMD's AVX512-BF16.
+
+    Intel's AVX512-BF16 without AMX is slower than float32: 0.46 instead of 0.31 s an iteration of preset `fast` at
+    256x128 pixels (Xeon, 2 threads).
+    """
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported()
     if device.type == "cpu":
-        return bool(torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported())
+        amd = "AMD" in _cpu_name()
+        return bool(torch.cpu._is_amx_tile_supported() or (amd and torch.cpu._is_avx512_bf16_supported()))
     return False
 
 

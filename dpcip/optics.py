@@ -97,7 +97,7 @@ class RingMask:
             raise InputError(
                 f"mask: {len(self.phases_rad)} phases need {len(self.phases_rad) + 1} edges, got {len(self.edges)}"
             )
-        if self.edges[0] != 0 or self.edges[-1] != 1 or np.any(np.diff(self.edges) <= 0):
+        if self.edges[0] != 0 or self.edges[-1] != 1 or not np.all(np.diff(self.edges) > 0):
             raise InputError(f"mask: edges {self.edges} must rise from 0 to 1 (fractions of the aperture radius)")
         if not np.all(np.isfinite(self.phases_rad)):
             raise InputError(f"mask: phases {self.phases_rad} must be finite (radians)")

@@ -59,7 +59,7 @@ def _roi(value: object) -> tuple[int, int, int, int] | None:
         return None
     parts = value.split(",") if isinstance(value, str) else value
     try:
-        x, y, width, height = (int(part) for part in parts)  # type: ignore[attr-defined]
+        x, y, width, height = (int(str(part)) for part in parts)  # type: ignore[attr-defined]
     except (TypeError, ValueError) as error:
         raise InputError(f"roi: {value!r} is not four whole numbers; give X,Y,W,H in pixels") from error
     return x, y, width, height

@@ -196,7 +196,7 @@ class PsfBank:
         unreadable or does not hold a valid bank.
         """
         if not path.is_file():
-            raise InputError(f"{path}: no such file; make a bank with 'dpcip psf --out {path.with_suffix('.npz')}'")
+            raise InputError(f"{path}: no such file; make a bank with 'dpcip psf --out bank.npz'")
         readers = {".npz": _read_npz, ".mat": _read_mat}
         if path.suffix not in readers:
             raise InputError(f"{path}: a PSF bank is a .npz or .mat file")

@@ -172,7 +172,8 @@ def _stop_reason(stepper: Stepper, seconds: float, max_seconds: float | None) ->
     """Why to stop now, or an empty string."""
     if stepper.done:
         return "iterations" if stepper.end >= stepper.settings.iterations else "converged"
-    return "max_seconds" if max_seconds is not None and seconds >= max_seconds and stepper.iteration else ""
+    over = max_seconds is not None and not seconds < max_seconds  # at once if it is NaN
+    return "max_seconds" if over and stepper.iteration else ""
 
 
 def _announce(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -49,9 +50,9 @@ class Settings:
         for name, choices in CHOICES.items():
             if getattr(self, name) not in choices:
                 raise InputError(f"settings: {name} is {getattr(self, name)!r}; choose from {', '.join(choices)}")
-        if not (0 < self.noise < 1 and self.psi_tv >= 0):
+        if not (0 < self.noise < 1 and 0 <= self.psi_tv < math.inf):
             raise InputError(f"settings: noise {self.noise} must lie between 0 and 1, psi_tv {self.psi_tv} not below 0")
-        if self.learn_phases_rad < 0 or not 0 <= self.learn_scale < 0.5:
+        if not (0 <= self.learn_phases_rad < math.inf and 0 <= self.learn_scale < 0.5):
             raise InputError("settings: learn_phases_rad must not be negative, learn_scale lie between 0 and 0.5")
         if not 0 < self.learning_rate < 1:
             raise InputError(f"settings: learning_rate is {self.learning_rate}; it must lie between 0 and 1")

@@ -88,8 +88,12 @@ FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
     "bank damaged": (lambda f: (f / "bank.npz").write_bytes(b"PK\x03\x04"), "bank.npz"),
     "unknown key": (lambda f: (f / "capture.yaml").write_text("gama: 2"), "capture.yaml: unknown option gama"),
     "no mapping": (lambda f: (f / "capture.yaml").write_text("2.2"), "capture.yaml: cannot be read"),
-    "a list": (lambda f: (f / "capture.yaml").write_text("- gamma"), "capture.yaml: cannot be read"),
-    "endless region": (lambda f: (f / "capture.yaml").write_text("roi: [.inf, 0, 9, 9]"), "cannot be read (cannot con"),
+    "a list": (
+        lambda f: (f / "capture.yaml").write_text("- gamma"),
+        "(its lines must read",
+    ),
+    "endless region": (lambda f: (f / "capture.yaml").write_text("roi: [.inf, 0, 9, 9]"), "not four whole numbers"),
+    "half a pixel": (lambda f: (f / "capture.yaml").write_text("roi: [0.5, 0, 64, 64]"), "not four whole numbers"),
     "no YAML": (lambda f: (f / "capture.yaml").write_text("gamma: [2"), "capture.yaml: cannot be read"),
     "region outside": (lambda f: (f / "capture.yaml").write_text("roi: [30, 0, 64, 64]"), "image.png: region 30,0"),
 }

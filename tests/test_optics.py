@@ -60,6 +60,7 @@ def test_pupil_is_dark_outside() -> None:
         lambda: Lens(focus_m=float("nan")),
         lambda: RingMask((0, 0.5, 1), (0,)),
         lambda: RingMask((0, 0.7, 0.5, 1), (0, 1, 2)),
+        lambda: RingMask((0, float("nan"), 1), (0, 1)),
         lambda: RingMask((0, 1), (float("inf"),)),
         lambda: Optics(wavelengths_nm=(600, -1)),
         lambda: Optics(airy_px=0),

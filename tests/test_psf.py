@@ -109,6 +109,12 @@ def test_mat_in_metres_reads_as_the_same_lens(tmp_path: Path, bank: PsfBank) -> 
     assert [*vars(lens).values()] == pytest.approx([1.14, 455, 0.9])
 
 
+def test_no_file_is_no_bank() -> None:
+    for path in (Path("."), Path("nothing.npz")):
+        with pytest.raises(InputError, match="no such file; make a bank"):
+            PsfBank.load(path)
+
+
 def test_saved_npz_holds_the_documented_arrays(tmp_path: Path, bank: PsfBank) -> None:
     bank.save(tmp_path / "bank.npz")
     with np.load(tmp_path / "bank.npz") as archive:

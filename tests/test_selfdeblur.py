@@ -134,6 +134,10 @@ def test_killed_run_goes_on_and_nothing_is_deblurred_twice(tmp_path: Path, monke
     assert steps == [4, 5, 6] and np.array_equal(kept.sharp, whole.sharp)
     assert kept.sharp.shape == (2, 64, 64) and kept.kernels.shape == (2, 5, 5)
     assert len(list((tmp_path / "killed" / "solves").glob("*/checkpoint.pt"))) == 0
+    for name, damage in (("deblurred.npz", b"PK\x03\x04 cut off"), ("report.json", b"[]")):
+        next((tmp_path / "killed").rglob(name)).write_bytes(damage)
+        mended = deblur_cached(blurred, recipe, tmp_path / "killed")
+        assert np.array_equal(mended.sharp, whole.sharp) and mended.report["method"] == "SelfDeblur"
 
 
 def test_fingerprint_depends_on_what_enters() -> None:

@@ -154,7 +154,7 @@ def test_checkpoint_of_another_solve_is_refused(capture: np.ndarray, bank: PsfBa
 
 def test_time_budget_stops_and_the_same_command_goes_on(capture: np.ndarray, bank: PsfBank, tmp_path: Path) -> None:
     checkpoint = tmp_path / "checkpoint.pt"
-    short = solve(capture, bank, QUICK, max_seconds=1e-6, checkpoint=checkpoint, progress=False)
+    short = solve(capture, bank, QUICK, max_seconds=float("nan"), checkpoint=checkpoint, progress=False)
     assert short.report["stopped_by"] == "max_seconds" and short.report["iterations"] == 1
     for done in (2, 3):  # the same command goes on: the budget is each call's own
         report = solve(capture, bank, QUICK, max_seconds=1e-6, checkpoint=checkpoint, progress=False).report
@@ -216,6 +216,14 @@ def test_shorter_solve_refuses_a_longer_ones_checkpoint(capture: np.ndarray, ban
     solve(capture, bank, QUICK, checkpoint=checkpoint, progress=False)
     with pytest.raises(InputError, match="12 iterations, past the 8 asked for"):
         solve(capture, bank, dataclasses.replace(QUICK, iterations=8), checkpoint=checkpoint, progress=False)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"psi_tv": math.inf}, {"psi_tv": -1.0}, {"noise": math.nan}, {"learn_phases_rad": math.inf}]
+)
+def test_impossible_settings_are_refused(wrong: dict[str, float]) -> None:
+    with pytest.raises(InputError, match="settings: "):
+        Settings(**wrong)  # type: ignore[arg-type]
 
 
 def test_fingerprint_covers_what_changes_the_numbers(capture: np.ndarray, bank: PsfBank) -> None:

@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 import pandas as pd
@@ -106,8 +107,8 @@ def deblur_cached(
 
 
 def _kept(home: Path) -> Deblurred | None:
-    with suppress(OSError, ValueError, KeyError, EOFError):
-        report = json.loads((home / "report.json").read_text(encoding="utf-8"))
+    with suppress(OSError, ValueError, KeyError, EOFError, TypeError, BadZipFile):
+        report = {**json.loads((home / "report.json").read_text(encoding="utf-8"))}
         with np.load(home / "deblurred.npz", allow_pickle=False) as archive:
             return Deblurred(report=report, **{name: archive[name] for name in ARRAYS})
     return None

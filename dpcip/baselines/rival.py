@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -19,22 +20,22 @@ class Sample:
     psi: np.ndarray
 
 
-class Rival(nn.Module):
+class Rival(nn.Module, ABC):
     """Base of the supervised networks: forward([N, 3, H, W] in [0, 1]) is its output for each pixel."""
 
     error_name: ClassVar[str]  # what `error` measures, with its unit
 
+    @abstractmethod
     def loss(self, capture: Tensor, sharp: Tensor, psi: Tensor, progress: float) -> Tensor:
         """Training loss of a batch. progress: how much of the training is done, 0 to 1."""
-        raise NotImplementedError
 
+    @abstractmethod
     def estimate(self, capture: np.ndarray) -> np.ndarray:
         """What the network makes of a photograph [3, H, W] in [0, 1]: psi [H, W] (rad) or a sharp image [3, H, W]."""
-        raise NotImplementedError
 
+    @abstractmethod
     def error(self, sample: Sample) -> float:
         """How wrong the estimate is; the smaller the better."""
-        raise NotImplementedError
 
     def in_batch(self, capture: np.ndarray) -> Tensor:
         """A photograph as a batch of one, on the network's device."""

@@ -20,7 +20,7 @@ from dpcip.baselines.depth_fcn import DepthFcn
 from dpcip.baselines.edof_net import EdofNet
 from dpcip.baselines.rival import Rival, Sample
 from dpcip.io import replacing
-from dpcip.machine import describe, has_fast_bfloat16, pick_device
+from dpcip.machine import describe, has_fast_bfloat16, keep_freed_memory, pick_device, return_freed_memory
 
 NETWORKS: dict[str, type[Rival]] = {"depth_fcn": DepthFcn, "edof_net": EdofNet}
 NOISE = 3 / 255  # standard deviation of what is added to the photographs while training (port of [4])
@@ -110,6 +110,7 @@ def train(
     """
     path = work / f"{identity(recipe, [*samples, *validation])}.pt"
     device = pick_device()
+    keep_freed_memory()
     torch.manual_seed(recipe.seed)
     network = NETWORKS[recipe.network]().to(device)
     adam = torch.optim.Adam(network.parameters(), lr=recipe.learning_rate)
@@ -135,6 +136,7 @@ def train(
             saved = time.monotonic()
         on_step(state["step"])
     network.load_state_dict(state["best"])
+    return_freed_memory()
     return Trained(network.eval(), state["best_step"], state["curve"], state["seconds"], describe(device))
 
 
