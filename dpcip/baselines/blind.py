@@ -109,7 +109,7 @@ def deblur_cached(
 def _kept(home: Path) -> Deblurred | None:
     with suppress(OSError, ValueError, KeyError, EOFError, TypeError, BadZipFile):
         report = {**json.loads((home / "report.json").read_text(encoding="utf-8"))}
-        with np.load(home / "deblurred.npz", allow_pickle=False) as archive:
+        with (home / "deblurred.npz").open("rb") as file, np.load(file, allow_pickle=False) as archive:
             return Deblurred(report=report, **{name: archive[name] for name in ARRAYS})
     return None
 
