@@ -90,10 +90,10 @@ FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
     "no mapping": (lambda f: (f / "capture.yaml").write_text("2.2"), "capture.yaml: cannot be read"),
     "a list": (
         lambda f: (f / "capture.yaml").write_text("- gamma"),
-        "(its lines must read",
+        "capture.yaml: cannot be read (its lines must read",
     ),
-    "endless region": (lambda f: (f / "capture.yaml").write_text("roi: [.inf, 0, 9, 9]"), "not four whole numbers"),
-    "half a pixel": (lambda f: (f / "capture.yaml").write_text("roi: [0.5, 0, 64, 64]"), "not four whole numbers"),
+    "endless region": (lambda f: (f / "capture.yaml").write_text("roi: [.inf, 0, 9, 9]"), "capture.yaml: roi: [inf, 0"),
+    "half a pixel": (lambda f: (f / "capture.yaml").write_text("roi: [0.5, 0, 64, 64]"), "capture.yaml: roi: [0.5, 0"),
     "no YAML": (lambda f: (f / "capture.yaml").write_text("gamma: [2"), "capture.yaml: cannot be read"),
     "region outside": (lambda f: (f / "capture.yaml").write_text("roi: [30, 0, 64, 64]"), "image.png: region 30,0"),
 }
