@@ -148,7 +148,7 @@ print("every line has its solves:", bool((table4["solves"].str.len() >= 8).all()
 
 
 # **What to take away.** The network is the prior, and it matters most where nothing else helps. With the paper's recipe in short DIP's
-# image is the best of the five at scale `laptop`, as in the paper, if by little, and its depth is not; at scale `tutorial`, with smaller pictures and fewer steps, it is not.
+# image is the best of the five at scale `laptop`, as in the paper, if by little; at scale `tutorial`, with smaller pictures and fewer steps, it is not.
 # A good start makes the choice less important, and can turn it round: see the hash grid's
 # lines in the table that `make repro` wrote ([table4_generators.md](../results/tables/table4_generators.md)). One scene, one seed
 # and few iterations are a lead, not a ranking.
