@@ -32,7 +32,7 @@ def _kept_for_backward(stepper: Stepper) -> int:
 
     def note(tensor: torch.Tensor) -> torch.Tensor:
         sizes[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
-        return tensor
+        return tensor.detach()  # the tensor itself would hold its own graph, a cycle that nothing collects
 
     with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
         with torch.autocast(stepper.device.type, torch.bfloat16, enabled=stepper.bfloat16):

@@ -39,7 +39,7 @@ def has_fast_bfloat16(device: torch.device) -> bool:
     """Whether bfloat16 convolutions are quicker than float32 ones: on a CPU that needs AMX, or AMD's AVX512-BF16.
 
     Intel's AVX512-BF16 without AMX is slower than float32: 0.46 instead of 0.31 s an iteration of preset `fast` at
-    256x128 pixels (Xeon, 2 threads).
+    256x128 pixels (Xeon, 2 threads). That AMD's is quicker is an assumption: it was not compared there.
     """
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported()

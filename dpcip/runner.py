@@ -111,7 +111,7 @@ def solve(
     was told to stop.
     """
     check_capture(capture, bank)
-    if progress and not (checkpoint and checkpoint.exists()):
+    if progress and not os.environ.get(PROGRESS_FILE) and not (checkpoint and checkpoint.exists()):
         _announce(capture, bank, settings, pick_device(device), max_seconds)
     stepper = Stepper(torch.as_tensor(capture, dtype=torch.float32), bank, settings, pick_device(device))
     # Without a cooldown the number of iterations changes no step: a longer solve may go on from a shorter one's state.

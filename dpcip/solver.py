@@ -29,7 +29,7 @@ RECENT = 30  # losses that a new one is compared with
 MAX_ROLLBACKS = 10  # after so many the solve is given up and the best state returned
 GUIDE_WEIGHT = 0.3  # of the mean distance from the start's psi, as a share of the psi range, beside the data loss
 RAMP_ITERATIONS = 30  # after the warm-up the learning rate rises over so many: the new loss must not undo the fit
-OPTICS_SHARE = 1.0  # of the generator's learning rate: the optics' own, whose parameters lie between -1 and 1 or so
+OPTICS_SHARE = 0.3  # of the generator's learning rate: the optics' own, whose parameters lie between -1 and 1 or so
 
 
 def uses_bfloat16(settings: Settings, device: torch.device) -> bool:
