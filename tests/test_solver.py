@@ -1,6 +1,7 @@
 """The stepper and the runner: quality on a tiny scene, exact resumption, stop rules, recovery."""
 
 import dataclasses
+import gc
 import inspect
 import math
 import os
@@ -8,6 +9,8 @@ import signal
 import subprocess
 import sys
 import time
+import weakref
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +26,7 @@ from dpcip.io import write_image
 from dpcip.metrics import depth_metrics, image_metrics
 from dpcip.optics import Lens
 from dpcip.psf import PsfBank
-from dpcip.runner import SOLVING_MODULES, Solution, fingerprint, solve
+from dpcip.runner import PROGRESS_FILE, SOLVING_MODULES, Solution, fingerprint, solve
 from dpcip.scenes import Scene, motorcycle
 from dpcip.sensor import Sensor
 from dpcip.settings import PRESETS, Settings, with_iterations
@@ -512,6 +515,37 @@ def test_paper_preset_is_the_papers() -> None:
 def test_cost_estimate_follows_the_image_size(bank: PsfBank) -> None:
     small, large = (estimate_cost(torch.Size([3, n, 128]), bank, QUICK, CPU) for n in (128, 512))
     assert 2.5 < (large.memory_gib - 0.5) / (small.memory_gib - 0.5) < 4.5
+
+
+def test_cost_estimate_keeps_no_memory(bank: PsfBank, monkeypatch: pytest.MonkeyPatch) -> None:
+    hooks, kept = torch.autograd.graph.saved_tensors_hooks, list[weakref.ref[torch.Tensor]]()
+
+    def watched(pack: Callable[[torch.Tensor], torch.Tensor], unpack: Callable[[torch.Tensor], torch.Tensor]) -> object:
+        def noting(tensor: torch.Tensor) -> torch.Tensor:
+            kept.append(weakref.ref(tensor))
+            return pack(tensor)
+
+        return hooks(noting, unpack)
+
+    monkeypatch.setattr(torch.autograd.graph, "saved_tensors_hooks", watched)
+    estimate_cost(torch.Size([3, 128, 128]), bank, QUICK, CPU)
+    gc.collect()
+    assert kept and not any(ref() is not None for ref in kept)
+
+
+@pytest.mark.parametrize("elsewhere", [False, True], ids=["terminal", "pipeline"])
+def test_cost_is_announced_where_somebody_reads_it(
+    elsewhere: bool,
+    capture: np.ndarray,
+    bank: PsfBank,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setenv(PROGRESS_FILE, str(tmp_path / "progress") if elsewhere else "")
+    with caplog.at_level("INFO", logger="dpcip"):
+        solve(capture, bank, dataclasses.replace(QUICK, iterations=1))
+    assert any("GiB" in line for line in caplog.messages) != elsewhere
 
 
 def test_study_solves_once_and_reads_back(capture: np.ndarray, bank: PsfBank, tmp_path: Path) -> None:
