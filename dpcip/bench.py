@@ -291,7 +291,7 @@ def _report(out: Path, runs: list[Run], speed_file: dict[str, Any]) -> None:
     caption = (
         f"Medians over the cases (scene and seed), {SIDE_PX}x{SIDE_PX} pixels; seconds on "
         f"{machine['device_name']}, {machine['threads']} threads. "
-        "`paper`: FFT, and bfloat16 where the machine has it; as released it takes "
+        "`paper`: FFT, and bfloat16 where deemed quicker; as released it takes "
         f"{PAPER_ITERATIONS * speed['released']['seconds_per_iteration']:.0f} s."
     )
     write_table(out / "bench", table(runs, speed), caption)

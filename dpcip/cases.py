@@ -34,7 +34,7 @@ class Case:
     factor: the frame is shrunk by it. camera: a YAML file of optics, or "published". iterations: 0 is the preset's own.
     distance: "own", or "far" for a scene moved as a whole beyond the camera's range, a wall at infinity (the paper's
     deblurring, Table 5). side_px: the square in the middle of the shrunk frame; 0 is all of it.
-    Raises InputError for a factor below 1 and a seed beyond 32 bits.
+    Raises InputError for a factor below 1, a seed beyond 32 bits, an unknown distance and a negative side.
     """
 
     frame: str
@@ -53,6 +53,10 @@ class Case:
             raise InputError(f"factor is {self.factor}; it must be 1 or more")
         if not 0 <= self.seed <= LARGEST_SEED:
             raise InputError(f"seed is {self.seed}; it must lie between 0 and {LARGEST_SEED}")
+        if self.distance not in DISTANCES:
+            raise InputError(f"distance '{self.distance}' is unknown; choose from {', '.join(DISTANCES)}")
+        if self.side_px < 0:
+            raise InputError(f"side_px is {self.side_px}; it must be 0 (all of the frame) or more")
 
     def settings(self) -> Settings:
         """The recipe. Raises InputError for an unknown preset or generator."""
@@ -77,8 +81,6 @@ class Case:
 
     def scene(self) -> Scene:
         """The frame, shrunk, cut and moved. Raises InputError if the data set has no such frame."""
-        if self.distance not in DISTANCES:
-            raise InputError(f"distance '{self.distance}' is unknown; choose from {', '.join(DISTANCES)}")
         scene = _shot(self).read().reduced(self.factor)
         scene = scene.centre(self.side_px) if self.side_px else scene
         return scene.at_depth(math.inf) if self.distance == "far" else scene

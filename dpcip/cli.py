@@ -11,7 +11,7 @@ import numpy as np
 
 from dpcip import __version__
 from dpcip.bench import MAIN_VARIANTS, VARIANTS, run_bench
-from dpcip.calibrate_command import calibrate
+from dpcip.calibrate_command import ENERGY_BOXES, calibrate
 from dpcip.camera import simulate as simulate_capture
 from dpcip.captures import CAPTURES
 from dpcip.errors import InputError
@@ -25,7 +25,6 @@ from dpcip.sensor import Sensor
 from dpcip.solve_command import SEED, read_report, solve_command
 from dpcip.study_commands import plan, study
 
-ENERGY_BOXES = (31, 23, 19, 15)  # paper, Table 3
 RESUMABLE = ("solve", "study", "bench")
 SIMULATION_STEP = 0.1  # rad between the simulator's layers
 
@@ -119,6 +118,10 @@ def simulate(
             f"{depth}: is {values.shape[::-1]} pixels, {sharp} {image.shape[:0:-1]}; they must be the same"
         )
     bank = PsfBank.load(bank_file) if bank_file else PsfBank.synthesise(psi=psi_planes(step=SIMULATION_STEP))
+    if len(image) != bank.n_latent:
+        raise InputError(
+            f"{bank.source}: its camera sees {bank.n_latent} channels, {sharp} has {len(image)}; match them"
+        )
     light = simulate_capture(image, psi_of_map(values, unit, bank.lens), bank)
     write_image(out, sensor.expose(light, seed), bits)
     click.echo(f"{out}: {image.shape[2]}x{image.shape[1]} pixels, {bits} bits")
@@ -153,13 +156,15 @@ def evaluate(directory: Path, sharp: Path, depth: Path, unit: Unit, depth_scale:
     psi_min, psi_max = report["psf_bank"]["psi_range"]
     estimate, truth = read_image(directory / "all_in_focus.png"), read_image(sharp)
     psi = read_depth(directory / "psi.npy", "psi")
+    psi_std = read_depth(directory / "psi_std.npy", "psi")
     psi_true = psi_of_map(read_depth(depth, unit, depth_scale), unit, lens)
-    for file, shape in ((sharp, truth.shape[1:]), (depth, psi_true.shape), (directory / "psi.npy", psi.shape)):
+    maps = {depth: psi_true, directory / "psi.npy": psi, directory / "psi_std.npy": psi_std}
+    for file, shape in {sharp: truth.shape[1:], **{file: values.shape for file, values in maps.items()}}.items():
         if shape != estimate.shape[1:]:
             size = f"{estimate.shape[2]}x{estimate.shape[1]}"
             raise InputError(f"{file}: is {shape[1]}x{shape[0]} pixels, the result {size}; they must be the same")
     metrics = {**image_metrics(estimate, truth), **depth_metrics(psi, psi_true, lens, (psi_min, psi_max))}
-    metrics |= confidence_metrics(psi, read_depth(directory / "psi_std.npy", "psi"), psi_true, (psi_min, psi_max))
+    metrics |= confidence_metrics(psi, psi_std, psi_true, (psi_min, psi_max))
     width = max(map(len, metrics))
     for name, value in metrics.items():
         click.echo(f"{name:<{width}}  {value:8.4f}")

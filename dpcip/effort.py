@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,13 @@ def read_times(path: Path) -> dict[str, dict[str, object]]:
         return {}
 
 
+def _cards(paths: Iterable[Path]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Name and content of each JSON file; a damaged one counts for nothing, `make repro` makes its stage anew."""
+    for path in paths:
+        with suppress(OSError, ValueError):
+            yield path.name, json.loads(path.read_text(encoding="utf-8"))
+
+
 def _machine(values: dict[str, Any]) -> str:
     name, threads, torch = values["device_name"], values["threads"], values["torch"]
     return f"{values['device']}, {name}, {threads} threads, torch {torch}"
@@ -25,15 +33,12 @@ def _machine(values: dict[str, Any]) -> str:
 
 def _solves(folder: Path) -> Iterator[tuple[float, str]]:
     """Seconds and machine of each solve; one that several notebooks use counts once."""
-    paths = {path.name: path for path in sorted(folder.glob("*/*.json"))}
-    for path in paths.values():
-        report = json.loads(path.read_text(encoding="utf-8"))["report"]
-        yield float(report["seconds"]), _machine(report["machine"])
+    for solve in dict(_cards(sorted(folder.glob("*/*.json")))).values():
+        yield float(solve["report"]["seconds"]), _machine(solve["report"]["machine"])
 
 
 def _trainings(folder: Path) -> Iterator[tuple[float, str]]:
-    for path in sorted(folder.glob("*/*.json")):
-        card = json.loads(path.read_text(encoding="utf-8"))
+    for _, card in _cards(sorted(folder.glob("*/*.json"))):
         yield float(card["seconds"]), _machine(card["machine"])
 
 
@@ -44,18 +49,18 @@ def _stages(times: Path) -> Iterator[tuple[float, str]]:
 
 def _seconds_of_solves(folder: Path) -> dict[str, float]:
     """Seconds of each notebook's solves; one that several notebooks use counts for the first."""
-    seen, seconds = set(), {}
+    seen, seconds = set[str](), {}
     for home in sorted(path for path in folder.glob("*") if path.is_dir()):
-        own = {path for path in home.glob("*.json") if path.name not in seen}
-        seconds[home.name] = sum(float(json.loads(path.read_text())["case"]["seconds"]) for path in own)
-        seen |= {path.name for path in own}
+        own = dict(_cards(path for path in home.glob("*.json") if path.name not in seen))
+        seconds[home.name] = sum(float(solve["case"]["seconds"]) for solve in own.values())
+        seen |= own.keys()
     return seconds
 
 
 def _seconds_of_trainings(folder: Path) -> dict[str, float]:
     """Seconds that each rival's trainings took."""
-    cards = {home.name: list(home.glob("*.json")) for home in sorted(folder.glob("*")) if home.is_dir()}
-    return {name: sum(float(json.loads(c.read_text())["seconds"]) for c in of) for name, of in cards.items()}
+    homes = sorted(path for path in folder.glob("*") if path.is_dir())
+    return {home.name: sum(float(card["seconds"]) for _, card in _cards(home.glob("*.json"))) for home in homes}
 
 
 def seconds_made(results: Path) -> dict[str, float]:

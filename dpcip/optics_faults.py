@@ -20,7 +20,7 @@ from dpcip.trials import Trial
 
 NOMINAL = Optics()
 FOCUS_ERROR, APERTURE_ERROR, PHASE_ERROR_RAD, WAVELENGTH_ERROR_NM = 0.02, 0.03, 0.3, 10.0
-PHASE_REACH_RAD, SCALE_REACH = 0.8, 0.08  # how far learnt optics may go from nominal: twice the errors and more
+PHASE_REACH_RAD, SCALE_REACH = 0.8, 0.08  # learnt optics, from nominal: what mask's and lens's makers may be wrong by
 KNOWN_SIDE_PX = 9  # of the patch whose distance is measured by hand
 
 

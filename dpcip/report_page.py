@@ -87,6 +87,7 @@ SECTIONS = (
         "figure4_kernel_size",
         "figure4_kernel_size.png",
         "04_deblurring",
+        "At scales below `paper` this is one photograph and one channel. "
         "In a short run large kernels are hardly learned at all, and the curve leans to the small ones (notebook 04). "
         "SelfDeblur's authors ran 5000 iterations, and the paper's photographs are larger.",
     ),

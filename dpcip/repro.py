@@ -48,7 +48,10 @@ def workspace(top: Path, scale: str) -> Path:
         return top
     home = top / ".work" / scale
     listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    names = subprocess.run(listing, cwd=top, check=True, capture_output=True, text=True).stdout.split("\0")
+    try:
+        names = subprocess.run(listing, cwd=top, check=True, capture_output=True, text=True).stdout.split("\0")
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise InputError(f"{top}: git cannot list its files; clone the project, or set scale in params.yaml") from error
     for name in filter(None, names):
         if (name.startswith(MEASURED) or not name.startswith(MADE_THERE)) and (top / name).is_file():
             _copy(top / name, home / name)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from pathlib import Path
+from typing import Any
 
 import click
 import torch
@@ -15,6 +17,7 @@ from dpcip.generators import GENERATORS, with_generator
 from dpcip.io import claimed
 from dpcip.noise import estimate_noise
 from dpcip.optics import Lens
+from dpcip.optics_faults import PHASE_REACH_RAD, SCALE_REACH
 from dpcip.photo_options import photo_options
 from dpcip.report import write_solution
 from dpcip.runner import check_capture, fingerprint
@@ -22,9 +25,19 @@ from dpcip.settings import PRESETS, with_iterations
 from dpcip.tiled_solve import CHECKPOINT, forget, solve_within_memory, tiled_identity
 
 RESULT_FILES = ("all_in_focus.png", "depth.npy", "psi.npy", "psi_std.npy", "preview.png")
-PHASE_REACH_RAD, SCALE_REACH = 0.8, 0.08  # of --learn-optics: what a mask's maker and a lens's may be wrong by
 SEED = click.IntRange(0, 2**32 - 1)
 existing = click.Path(path_type=Path)
+
+
+class FiniteRange(click.FloatRange):
+    """A range that neither NaN nor infinity lies in."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """The number; click's error, with the option's name, for any other."""
+        number: float = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value} is not a finite number.", param, ctx)
+        return number
 
 
 @click.command("solve")
@@ -42,17 +55,15 @@ existing = click.Path(path_type=Path)
     type=click.IntRange(1),
     help="Stop after so many (fast: up to 60 give its start).",
 )
-@click.option(
-    "--max-seconds", type=click.FloatRange(0, min_open=True), help="Stop after so long; the same command goes on."
-)
+@click.option("--max-seconds", type=FiniteRange(0, min_open=True), help="Stop after so long; the same command goes on.")
 @click.option(
     "--noise",
-    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    type=FiniteRange(0, 1, min_open=True, max_open=True),
     help="Standard deviation of the noise, full scale 1. Default: estimated from the photograph.",
 )
 @click.option(
     "--psi-tv",
-    type=click.FloatRange(0),
+    type=FiniteRange(0),
     default=0.0,
     show_default=True,
     help="Weight of the depth's total variation: smooths what noise leaves open.",

@@ -207,6 +207,8 @@ BAD_INPUTS: dict[str, tuple[Callable[[], object] | None, tuple, str]] = {
     "device that is not there": (None, (*SOLVE, "--device", ABSENT), ABSENT),
     "negative seed": (None, (*SOLVE, "--seed", -1), "--seed"),
     "seed too large": (None, (*SOLVE, "--seed", 2**64), "--seed"),
+    "time budget that is no number": (None, (*SOLVE, "--max-seconds", "nan"), "--max-seconds"),
+    "infinite smoothing": (None, (*SOLVE, "--psi-tv", "inf"), "--psi-tv"),
     "no threads": (None, (*SOLVE, "--threads", 0), "--threads"),
     "infinite full well": (None, (*SIMULATE, "--full-well", "inf"), "full well"),
     "picture not PNG": (None, ("psf", "--out", "b.npz", "--psi", 0, 1, 1, "--picture", "p.jpg"), "p.jpg"),
@@ -227,6 +229,11 @@ BAD_INPUTS: dict[str, tuple[Callable[[], object] | None, tuple, str]] = {
     "depth with NaN": (lambda: write_npy(Path("depth.npy"), np.full((64, 72), np.nan)), SIMULATE, "NaN"),
     "depth negative": (lambda: write_npy(Path("depth.npy"), np.full((64, 72), -4.0)), SIMULATE, "is the unit psi?"),
     "depth of other size": (lambda: write_npy(Path("depth.npy"), np.ones((64, 73))), SIMULATE, "same"),
+    "image of another camera": (
+        _bank(latent=np.array([0, 0, 0])),
+        (*SIMULATE, "--psf", "bank.npz"),
+        "bank.npz: its camera sees 1 channels",
+    ),
     "depth of three dimensions": (lambda: write_npy(Path("depth.npy"), np.ones((64, 72, 3))), SIMULATE, "3 channels"),
     "depth of strings": (lambda: write_npy(Path("depth.npy"), np.full((64, 72), "x")), SIMULATE, "depth.npy"),
     "dpt with a wrong tag": (
@@ -320,6 +327,9 @@ def test_wrong_sizes_in_evaluate(files: Path, monkeypatch, capsys) -> None:
     write_image(files / "other.png", np.random.default_rng(0).random((3, 70, 70)))
     assert run(monkeypatch, "evaluate", "result", "--sharp", "other.png", "--depth", "depth.npy", "--unit", "m") == 2
     assert "other.png: is 70x70 pixels, the result 72x64" in capsys.readouterr().err
+    write_npy(files / "result" / "psi_std.npy", np.ones((64, 70)))
+    assert run(monkeypatch, "evaluate", "result", "--sharp", "photo.png", "--depth", "depth.npy", "--unit", "m") == 2
+    assert "psi_std.npy: is 70x64 pixels, the result 72x64" in capsys.readouterr().err
 
 
 def test_sixteen_bit_capture_is_not_rounded(files: Path, monkeypatch) -> None:

@@ -55,13 +55,13 @@ def test_every_claim_is_answered_by_its_table_or_said_to_be_open(results: Path) 
 
 def test_values_and_verdicts_are_the_tables(results: Path) -> None:
     frame = pd.read_csv(results / "tables" / "table2_edof.csv")
+    former = page(results, NO_TIMES, "laptop").count("12.35")
     line = int(frame.index[(frame["method"] == "DPCIP") & frame["paper"].notna()][0])
     change(results, "table2_edof", line, ours=12.345, verdict="reproduced")
     found = line_of(results, "all-in-focus image, PSNR")
     assert (found["paper"], found["ours"], found["verdict"]) == ("30.67", "12.35", "reproduced")
     text = page(results, NO_TIMES, "laptop")
-    assert text.count("12.35") == 2, "in the claims and in the table"
-    assert "27.1" not in text
+    assert text.count("12.35") == former + 2, "in the claims and in the table"
 
 
 def test_hardest_rival_decides(results: Path) -> None:
@@ -165,6 +165,8 @@ def test_time_from_nothing_counts_solves_that_were_found_made_and_trainings(tmp_
         (results / folder).mkdir(parents=True, exist_ok=True)
         (results / folder / f"{name}.json").write_text(json.dumps(values))
     times.write_text(json.dumps({"02_depth": {"seconds": 5}, "03_edof": {"seconds": 30}, "x": {"seconds": 1}}))
+    assert seconds_from_nothing(results, times) == 90 + 30 + 50 + 1
+    (results / "solves" / "03_edof" / "c.json").write_text("<<<<<<< HEAD")  # its stage will be made again
     assert seconds_from_nothing(results, times) == 90 + 30 + 50 + 1
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -113,6 +114,9 @@ def test_impossible_scales_end_in_one_line(project: Path) -> None:
         workspace(project, "huge")
     with pytest.raises(InputError, match="scale paper needs 'dataset: rendered_paper'"):
         workspace(project, "paper")
+    shutil.rmtree(project / ".git")  # as in an archive that was downloaded
+    with pytest.raises(InputError, match="git cannot list its files; clone the project"):
+        workspace(project, "tutorial")
     (project / "params.yaml").write_text("scale: enormous\n")
     with pytest.raises(InputError, match="no line 'scale: NAME'"):
         workspace(project, "tutorial")

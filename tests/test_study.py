@@ -147,6 +147,8 @@ def test_plan_from_a_file(tmp_path: Path) -> None:
         ("frame,seed\n,1\n", "line 2: frame is missing"),
         ("frame,factor\ntable_14,0\n", "line 2: factor is 0; it must be 1 or more"),
         ("frame,seed\ntable_14,-1\n", "line 2: seed is -1"),
+        ("frame,distance\ntable_14,nera\n", "line 2: distance 'nera' is unknown"),
+        ("frame,side_px\ntable_14,-3\n", "line 2: side_px is -3"),
         ("frame,seed\ntable_14,1,2\n", "line 2: has more values"),
         ("frame\n", "lists no case"),
     ):

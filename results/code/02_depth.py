@@ -63,7 +63,7 @@ sns.set_theme(context="notebook", style="ticks")
 # solver sees only the picture on the left** and the PSF bank. The other two are the truth that we grade it with.
 
 bank = PsfBank.synthesise()  # what the solver knows of the camera: 15 planes
-scene = shots(dataset)[0].read().reduced(factor)
+scene = shots(dataset, frames)[0].read().reduced(factor)  # the first of Table 1's, too
 psi_true = scene.psi(bank.lens)
 capture = Sensor().expose(simulate(scene.sharp, psi_true, PsfBank.synthesise(psi=psi_planes(step=0.1))))
 

@@ -105,7 +105,7 @@ plt.show()
 
 # ## 3.3 The paper's Table 2
 # 
-# `paper` is DPCIP's value in the paper, `ours` the mean over our solves, `spread` their standard deviation over frames and seeds. The
+# `paper` is DPCIP's value in the paper, `ours` the mean over our solves, `spread` their standard deviation over frames and seeds (none of a single solve). The
 # released code computes SSIM with a data range of 2 for images in $[0, 1]$, which flatters; `ours` does the same, for comparison, and the
 # column `ssim` is the sound one. Our scenes are not the paper's (see notebook 2), so the verdict is *not comparable* and says only
 # where our value lies.

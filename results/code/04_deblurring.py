@@ -238,7 +238,7 @@ print("our own deconvolution is the highest ceiling:", own > max(common))
 # ## 4.6 Which kernel size? The paper's Figure 4
 # 
 # SelfDeblur must be told a kernel size. Too small, and the light beyond has no place in the model; too large, and there are more unknowns
-# than the photograph decides. The paper finds the best in the middle. Error bars are standard deviations over photographs and seeds.
+# than the photograph decides. The paper finds the best in the middle. Error bars are standard deviations over photographs and seeds, where there are several.
 
 sizes = [11, 15, 19, 23, 31]
 curve_frames = [case for case in photographs if case.frame in chosen[:curve_images]]

@@ -347,7 +347,7 @@ for capture in captures():
 
 # **What to take away.** The solver must be told the noise, and behind a mosaic it hides. A forgotten tone curve costs PSNR on average
 # above; the depth did not suffer there, perhaps because the curve evens out the shot noise, which grows with the light, while the
-# solver believes in one number for all pixels. A focus error harms neither image nor $\psi$, and one known distance mends the metres where
-# $\psi$ is good. What noise does to each recipe, and which of the paper's statements about it hold here, say
+# solver believes in one number for all pixels. A focus error harms neither image nor $\psi$, and one known distance puts its constant right as
+# far as $\psi$ is right at that place; what that does to the metres says [realworld_optics.md](../results/tables/realworld_optics.md). What noise does to each recipe, and which of the paper's statements about it hold here, say
 # [realworld_noise.md](../results/tables/realworld_noise.md) and [realworld_finding.md](../results/tables/realworld_finding.md), which `make repro` wrote: one scene and
 # one seed, a lead rather than a law. A leak should be read in rad per pixel: a nearly flat map may follow the texture closely and mean nothing.

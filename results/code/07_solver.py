@@ -311,8 +311,8 @@ table.round(3)
 # scenes), looks at both along the way with the truth in hand, and measures their seconds apart, taking turns on a quiet machine. It
 # takes hours, so this notebook reads what it found ([results/bench](../results/bench)); nothing here is computed anew.
 # 
-# The paper's recipe gets every help that leaves its numbers alone: convolution by FFT, and bfloat16 where that is quicker. It is
-# stopped at 2500 of its 5001 iterations, where it gains little more (the curves show how little). A ratio below 1 is in our favour.
+# The paper's recipe gets every help that leaves its numbers alone: convolution by FFT, and bfloat16, which the machine has (what it does in
+# float32 was not measured there). It is stopped at 2500 of its 5001 iterations, where it gains little more (the curves show how little). A ratio below 1 is in our favour.
 # 
 # The curve of `fast` begins before any network has drawn a line: its first point is the depth from the spectra, with its edges
 # snapped and the image deconvolved at it. That is a result of its own (`dpcip solve --iterations 1`), and on these scenes it is
