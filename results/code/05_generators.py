@@ -114,6 +114,7 @@ means = rows.groupby(["preset", "generator"])["psnr_db"].mean()
 paper_psnr = {name: values[1] for name, values in TABLE_4.items()}
 for preset in presets:  # beyond single numbers: do the three stand in the paper's order?
     said = order_verdict(paper_psnr, means[preset].to_dict(), larger_is_better=True)
+    said += f" (the closest two {means[preset].reindex(paper_psnr).sort_values().diff().min():.2f} dB apart)"
     solves = " ".join(name[:8] for name in rows.loc[rows["preset"] == preset, "solve"])
     lines.append({"what": "order", "method": preset, "metric": PSNR.name, "verdict": said, "solves": solves})
 table4 = pd.DataFrame(lines).assign(scale=scale)

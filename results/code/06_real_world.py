@@ -191,7 +191,7 @@ plt.show()
 
 
 noisiest = levels[-1]
-figure, axes = plt.subplots(2, len(RECIPES) + 1, figsize=(15, 4.4), layout="constrained")
+figure, axes = plt.subplots(2, len(RECIPES) + 1, figsize=(15, 0.8 + 4 * height / width), layout="constrained")
 truth_m = bank.lens.depth_from_psi(np.clip(scene.psi(bank.lens), *bank.psi_range))
 limits = (float(truth_m.min()), float(truth_m.max()))
 show_image(axes[0, 0], solved[noisiest, "DIP"][0].capture, f"capture, {100 * noisiest:g} % noise")
