@@ -68,11 +68,16 @@ def seconds_made(results: Path) -> dict[str, float]:
     return _seconds_of_solves(results / "solves") | _seconds_of_trainings(results / "baselines")
 
 
+def whole_seconds(last_run: float, made: float) -> float:
+    """Of a stage from nothing: a last run shorter than its solves or trainings found them made, so they come on top."""
+    return last_run if last_run >= made else last_run + made
+
+
 def seconds_from_nothing(results: Path, times: Path) -> float:
-    """All stages in sequence: of each the seconds of its last run or of its solves and trainings, whichever is more."""
+    """All stages in sequence, each with its solves or trainings made anew."""
     known = {name: float(str(values["seconds"])) for name, values in read_times(times).items()}
     made = seconds_made(results)
-    return sum(max(known.get(name, 0.0), made.get(name, 0.0)) for name in known.keys() | made.keys())
+    return sum(whole_seconds(known.get(name, 0.0), made.get(name, 0.0)) for name in known.keys() | made.keys())
 
 
 def effort(results: Path, times: Path) -> pd.DataFrame:

@@ -97,7 +97,7 @@ def save_figure(path: Path, figure: Figure) -> None:
     if path.suffix.lower() != ".png":
         raise InputError(f"{path}: pictures are written as PNG; choose a name that ends in .png")
     with replacing(path) as temporary:
-        figure.savefig(temporary, dpi=PREVIEW_DPI, metadata={"Software": None})
+        figure.savefig(temporary, dpi=PREVIEW_DPI, bbox_inches="tight", metadata={"Software": None})
 
 
 def energy_table(bank: PsfBank, psi: float, boxes: tuple[int, ...]) -> pd.DataFrame:

@@ -16,7 +16,7 @@ from dvc.lock import LockError
 from dvc.repo import Repo
 from dvc.repo.reproduce import plan_repro
 
-from dpcip.effort import read_times, seconds_made
+from dpcip.effort import read_times, seconds_made, whole_seconds
 from dpcip.errors import InputError
 from dpcip.progress import PLAN, time_words
 
@@ -85,7 +85,7 @@ def stages_to_make(home: Path) -> dict[str, float | None]:
     """The stages out of date and those that depend on them, in DVC's order, with the seconds they are expected to take.
 
     At most these: a stage whose inputs come out as they were is not made again. The seconds are those of the last
-    time or, where they are more, of the solves or trainings of the stage: its last run may have found them made.
+    time and, where they are less than its solves or trainings took, of these as well: it found them made.
     """
     try:
         with Repo(str(home)) as repo:
@@ -104,7 +104,9 @@ def stages_to_make(home: Path) -> dict[str, float | None]:
     known: dict[str, float | None] = {}
     for name in order:
         seconds = times.get(name, {}).get("seconds")
-        known[name] = max(float(str(seconds)), made.get(name, 0.0)) if seconds is not None else made.get(name) or None
+        known[name] = (
+            whole_seconds(float(str(seconds)), made.get(name, 0.0)) if seconds is not None else made.get(name) or None
+        )
     return known
 
 

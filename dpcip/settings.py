@@ -51,9 +51,15 @@ class Settings:
             if getattr(self, name) not in choices:
                 raise InputError(f"settings: {name} is {getattr(self, name)!r}; choose from {', '.join(choices)}")
         if not (0 < self.noise < 1 and 0 <= self.psi_tv < math.inf):
-            raise InputError(f"settings: noise {self.noise} must lie between 0 and 1, psi_tv {self.psi_tv} not below 0")
+            raise InputError(
+                f"settings: noise is {self.noise}, psi_tv {self.psi_tv}; noise must lie between 0 and 1, psi_tv be "
+                "finite and not negative"
+            )
         if not (0 <= self.learn_phases_rad < math.inf and 0 <= self.learn_scale < 0.5):
-            raise InputError("settings: learn_phases_rad must not be negative, learn_scale lie between 0 and 0.5")
+            raise InputError(
+                f"settings: learn_phases_rad is {self.learn_phases_rad}, learn_scale {self.learn_scale}; the first "
+                "must be finite and not negative, the second lie between 0 and 0.5"
+            )
         if not 0 < self.learning_rate < 1:
             raise InputError(f"settings: learning_rate is {self.learning_rate}; it must lie between 0 and 1")
 

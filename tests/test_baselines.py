@@ -159,6 +159,14 @@ def test_interrupted_training_ends_as_if_never_stopped(
         assert torch.equal(a, b)
 
 
+def test_damaged_checkpoint_of_a_training_is_told(samples: list[Sample], tmp_path: Path) -> None:
+    train(SMALL["edof_net"], samples, samples[:1], tmp_path)
+    (checkpoint,) = tmp_path.glob("*.pt")
+    checkpoint.write_bytes(checkpoint.read_bytes()[:200])
+    with pytest.raises(InputError, match=rf"{checkpoint.name}: the training's checkpoint cannot be read; delete it"):
+        train(SMALL["edof_net"], samples, samples[:1], tmp_path)
+
+
 def test_best_step_is_that_of_the_smallest_validation_error(samples: list[Sample], tmp_path: Path) -> None:
     done = train(replace(SMALL["edof_net"], learning_rate=0.05), samples, samples[:1], tmp_path)
     assert done.best_step == min(done.curve, key=lambda row: row["validation"])["step"]

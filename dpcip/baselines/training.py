@@ -19,6 +19,7 @@ from torch import Tensor
 from dpcip.baselines.depth_fcn import DepthFcn
 from dpcip.baselines.edof_net import EdofNet
 from dpcip.baselines.rival import Rival, Sample
+from dpcip.errors import InputError
 from dpcip.io import replacing
 from dpcip.machine import describe, has_fast_bfloat16, keep_freed_memory, pick_device, return_freed_memory
 
@@ -116,7 +117,10 @@ def train(
     adam = torch.optim.Adam(network.parameters(), lr=recipe.learning_rate)
     state: dict[str, Any] = {"step": 0, "seconds": 0.0, "curve": [], "losses": [], "best": None, "best_step": 0}
     if path.is_file():
-        state = torch.load(path, map_location=device, weights_only=True)
+        try:
+            state = torch.load(path, map_location=device, weights_only=True)
+        except Exception as error:  # torch raises several kinds for a damaged file
+            raise InputError(f"{path}: the training's checkpoint cannot be read; delete it to start anew") from error
         network.load_state_dict(state["network"])
         adam.load_state_dict(state["adam"])
     looks = {math.ceil(recipe.steps * (n + 1) / LOOKS) for n in range(LOOKS)}
