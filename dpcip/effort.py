@@ -10,6 +10,8 @@ from typing import Any
 
 import pandas as pd
 
+CARDS = ({"case", "report"}, {"seconds", "machine"})  # what a solve's and a training's have
+
 
 def read_times(path: Path) -> dict[str, dict[str, object]]:
     """The seconds of each stage as last made; empty if none was."""
@@ -23,7 +25,9 @@ def _cards(paths: Iterable[Path]) -> Iterator[tuple[str, dict[str, Any]]]:
     """Name and content of each JSON file; a damaged one counts for nothing, `make repro` makes its stage anew."""
     for path in paths:
         with suppress(OSError, ValueError):
-            yield path.name, json.loads(path.read_text(encoding="utf-8"))
+            content = json.loads(path.read_text(encoding="utf-8"))
+            if isinstance(content, dict) and any(keys <= content.keys() for keys in CARDS):
+                yield path.name, content
 
 
 def _machine(values: dict[str, Any]) -> str:
@@ -69,7 +73,7 @@ def seconds_made(results: Path) -> dict[str, float]:
 
 
 def whole_seconds(last_run: float, made: float) -> float:
-    """Of a stage from nothing: a last run shorter than its solves or trainings found them made, so they come on top."""
+    """Of a stage from nothing, at most: a last run shorter than its solves or trainings found some of them made."""
     return last_run if last_run >= made else last_run + made
 
 

@@ -124,18 +124,23 @@ def comparison(
     }
 
 
-def order_verdict(paper: dict[str, float], ours: dict[str, float], larger_is_better: bool) -> str:
+def order_verdict(
+    paper: dict[str, float], ours: dict[str, float], larger_is_better: bool, tolerance: float = 0.0
+) -> str:
     """Whether values stand in the paper's order, best first; names that the paper lacks are left out.
 
-    Equal values (two solves that ended in the same start) are no order: they are joined by "=".
+    Values that differ by `tolerance` or less are no order: neighbours are joined by "=". Two solves that ended in the
+    same start are equal.
     """
     common = [name for name in paper if name in ours]
+    if len(common) < 2:
+        return f"not comparable: fewer than two of {', '.join(paper)}"
 
     def order(values: dict[str, float]) -> list[str]:
         return sorted(common, key=lambda name: values[name], reverse=larger_is_better)
 
     found, expected = order(ours), order(paper)
-    tied = [math.isclose(ours[a], ours[b], rel_tol=1e-9) for a, b in pairwise(found)]
+    tied = [math.isclose(ours[a], ours[b], rel_tol=1e-9, abs_tol=tolerance) for a, b in pairwise(found)]
     said = found[0] + "".join((" = " if same else ", ") + name for same, name in zip(tied, found[1:], strict=True))
     if found == expected and not any(tied):
         return f"reproduced: {said}"

@@ -84,8 +84,9 @@ def _link(source: Path, target: Path) -> None:
 def stages_to_make(home: Path) -> dict[str, float | None]:
     """The stages out of date and those that depend on them, in DVC's order, with the seconds they are expected to take.
 
-    At most these: a stage whose inputs come out as they were is not made again. The seconds are those of the last
-    time and, where they are less than its solves or trainings took, of these as well: it found them made.
+    At most these: a stage whose inputs come out as they were is not made again. The seconds, too, are the most that is
+    expected: those of the last run and, where they are less than its solves or trainings took, of these as well. Solves
+    and trainings that are still kept in .work will not be made again.
     """
     try:
         with Repo(str(home)) as repo:

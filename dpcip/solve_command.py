@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
 from pathlib import Path
-from typing import Any
 
 import click
 import torch
 
 from dpcip.captures import read_capture
 from dpcip.errors import InputError
+from dpcip.finite_range import FiniteRange
 from dpcip.generators import GENERATORS, with_generator
 from dpcip.io import claimed
 from dpcip.noise import estimate_noise
@@ -27,17 +26,6 @@ from dpcip.tiled_solve import CHECKPOINT, forget, solve_within_memory, tiled_ide
 RESULT_FILES = ("all_in_focus.png", "depth.npy", "psi.npy", "psi_std.npy", "preview.png")
 SEED = click.IntRange(0, 2**32 - 1)
 existing = click.Path(path_type=Path)
-
-
-class FiniteRange(click.FloatRange):
-    """A range that neither NaN nor infinity lies in."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """The number; click's error, with the option's name, for any other."""
-        number: float = super().convert(value, param, ctx)
-        if not math.isfinite(number):
-            self.fail(f"{value} is not a finite number.", param, ctx)
-        return number
 
 
 @click.command("solve")

@@ -8,6 +8,7 @@ import click
 
 from dpcip.cases import read_plan
 from dpcip.errors import InputError
+from dpcip.finite_range import FiniteRange
 from dpcip.io import replacing
 from dpcip.plans import plan_of_scale, price, total, write_plan
 from dpcip.solves import WORK
@@ -42,9 +43,7 @@ def plan(out: Path, scale: str) -> None:
     "--dry-run", is_flag=True, help="Solve nothing: list every solve with its estimated seconds, and the sum."
 )
 @click.option("--size", nargs=2, type=click.IntRange(64), help="Dry run: width and height, if the frames are not here.")
-@click.option(
-    "--gpu-speed-up", type=click.FloatRange(0, min_open=True), help="Dry run: this, assumed, gives GPU-hours."
-)
+@click.option("--gpu-speed-up", type=FiniteRange(0, min_open=True), help="Dry run: this, assumed, gives GPU-hours.")
 def study(
     cases: Path,
     out: Path | None,
@@ -57,7 +56,8 @@ def study(
     """Solve and score a list of scenes with known depth.
 
     CASES is a CSV file with a header line. Column frame is required; dataset, factor, camera, preset, generator,
-    iterations and seed may follow. What is solved already is read back; interrupted, the same command goes on.
+    iterations, seed, distance (own or far) and side_px may follow. What is solved already is read back; interrupted,
+    the same command goes on.
     With --scheduler the solves run on a cluster, one a worker (dask worker ADDRESS --nthreads 1), and WORK must lie
     on a disk that all of them share. A list of the paper's scale is written by 'dpcip plan'.
     """

@@ -209,6 +209,7 @@ BAD_INPUTS: dict[str, tuple[Callable[[], object] | None, tuple, str]] = {
     "seed too large": (None, (*SOLVE, "--seed", 2**64), "--seed"),
     "time budget that is no number": (None, (*SOLVE, "--max-seconds", "nan"), "--max-seconds"),
     "infinite smoothing": (None, (*SOLVE, "--psi-tv", "inf"), "--psi-tv"),
+    "speed-up that is no number": (None, ("study", "c.csv", "--dry-run", "--gpu-speed-up", "nan"), "--gpu-speed-up"),
     "no threads": (None, (*SOLVE, "--threads", 0), "--threads"),
     "infinite full well": (None, (*SIMULATE, "--full-well", "inf"), "full well"),
     "picture not PNG": (None, ("psf", "--out", "b.npz", "--psi", 0, 1, 1, "--picture", "p.jpg"), "p.jpg"),

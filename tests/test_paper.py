@@ -99,6 +99,10 @@ def test_order() -> None:
     assert order_verdict(paper, {"dip": 28, "pip": 24, "siren": 24}, True) == "in part: dip is best, then pip = siren"
     tied = order_verdict(paper, {"dip": 28, "pip": 28, "siren": 24}, True)
     assert tied == "not reproduced: dip = pip, siren instead of dip, pip, siren"
+    close = {"dip": 28.0, "pip": 24.0, "siren": 23.95}
+    assert order_verdict(paper, close, True) == "reproduced: dip, pip, siren"
+    assert order_verdict(paper, close, True, tolerance=0.1) == "in part: dip is best, then pip = siren"
+    assert order_verdict(paper, {"dip": 28.0, "hashgrid": 29.0}, True).startswith("not comparable")
 
 
 def test_who_beats_whom() -> None:

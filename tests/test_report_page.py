@@ -157,17 +157,18 @@ def test_effort_adds_up_and_counts_a_shared_solve_once(tmp_path: Path) -> None:
 def test_time_from_nothing_counts_solves_that_were_found_made_and_trainings(tmp_path: Path) -> None:
     results, times = tmp_path / "results", tmp_path / "laptop.json"
     for folder, name, values in (
-        ("solves/02_depth", "a", {"case": {"seconds": 90}}),
-        ("solves/03_edof", "a", {"case": {"seconds": 90}}),  # the same solve
-        ("solves/03_edof", "b", {"case": {"seconds": 10}}),
-        ("baselines/net", "c", {"seconds": 50}),
+        ("solves/02_depth", "a", {"case": {"seconds": 90}, "report": {}}),
+        ("solves/03_edof", "a", {"case": {"seconds": 90}, "report": {}}),  # the same solve
+        ("solves/03_edof", "b", {"case": {"seconds": 10}, "report": {}}),
+        ("baselines/net", "c", {"seconds": 50, "machine": {}}),
     ):
         (results / folder).mkdir(parents=True, exist_ok=True)
         (results / folder / f"{name}.json").write_text(json.dumps(values))
     times.write_text(json.dumps({"02_depth": {"seconds": 5}, "03_edof": {"seconds": 30}, "x": {"seconds": 1}}))
     assert seconds_from_nothing(results, times) == (5 + 90) + 30 + 50 + 1
-    (results / "solves" / "03_edof" / "c.json").write_text("<<<<<<< HEAD")  # its stage will be made again
-    assert seconds_from_nothing(results, times) == (5 + 90) + 30 + 50 + 1
+    for damaged in ("<<<<<<< HEAD", "{}", "[1]"):  # its stage will be made again
+        (results / "solves" / "03_edof" / "c.json").write_text(damaged)
+        assert seconds_from_nothing(results, times) == (5 + 90) + 30 + 50 + 1
 
 
 def test_readme_gets_the_claims_between_its_marks(results: Path, tmp_path: Path) -> None:

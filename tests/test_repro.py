@@ -47,7 +47,7 @@ def project(tmp_path: Path) -> Path:
     (top / ".gitignore").write_text("/.work/\n/data/TAUAgent/\n")
     (top / ".dvcignore").write_text(".work\n")
     (top / "results" / "bench" / "summary.json").write_text("{}")
-    (top / "results" / "solves" / "02_depth" / "one.json").write_text('{"case": {"seconds": 120.0}}')
+    (top / "results" / "solves" / "02_depth" / "one.json").write_text('{"case": {"seconds": 120.0}, "report": {}}')
     for command in (["git", "init", "-q"], [sys.executable, "-m", "dvc", "init", "-q"]):
         subprocess.run(command, cwd=top, check=True)
     subprocess.run([sys.executable, "-m", "dvc", "repro", "-q"], cwd=top, check=True)

@@ -13,7 +13,7 @@
 # 
 # $$\min_\theta\ \mathcal{L}\big(\mathrm{DCM}(I_\theta, \psi_\theta),\ C\big),\qquad (I_\theta, \psi_\theta) = G_\theta(z)$$
 # 
-# $C$ is the capture, $G_\theta$ the network with weights $\theta$, $z$ a fixed input of random numbers, $I_\theta$ the
+# DCM is the camera model of notebook 1, $C$ the capture, $G_\theta$ the network with weights $\theta$, $z$ a fixed input of random numbers, $I_\theta$ the
 # all-in-focus image and $\psi_\theta$ the defocus map, which eq. 1 turns into metres; $\mathcal{L}$ is a measure of their difference.
 
 scale = "tutorial"  # which section of params.yaml made this run
@@ -379,7 +379,7 @@ print("networks:", len(rivals), " scenes that one was left out of:", learned["un
 print(
     "better than the median on every unseen scene:", (learned["test"] < 0.7 * learned["median of the training"]).all()
 )
-print("milliseconds, not minutes:", all(part["seconds"].max() < 2 for part in by_network.values()))
+print("under two seconds a photograph:", all(part["seconds"].max() < 2 for part in by_network.values()))
 
 
 # ## 2.10 A slip of units, and what the paper's numbers mean

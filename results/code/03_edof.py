@@ -82,7 +82,7 @@ save_figure(results / "figures" / "table2_edof.png", figure)
 plt.show()
 
 
-# A detail at its own pixels: the square of the scene where the capture is worst and the recovered image best.
+# A detail at its own pixels: the square of the scene where the recovered image gains most over the capture.
 
 figure, axes = plt.subplots(len(shown), 3, figsize=(9, 3 * len(shown)), layout="constrained", squeeze=False)
 for ax, case in zip(axes, shown, strict=True):
