@@ -16,7 +16,7 @@ PIP := .venv/bin/python -m pip --disable-pip-version-check --no-input
 
 help:
 	@echo 'make repro   every table and figure anew, as dvc.yaml says (what is up to date is not made again)'
-	@echo '             SCALE=tutorial: in small, about ten minutes on two cores, into .work/tutorial; results/ stays as it is'
+	@echo '             SCALE=tutorial: in small, about a quarter of an hour on two cores, into .work/tutorial; results/ stays as it is'
 	@echo 'make site    results/REPORT.md and the executed notebooks as web pages: .work/site/index.html'
 	@echo 'make test    environment, lint, tests, notebooks'
 	@echo 'make lint    ruff and mypy'
