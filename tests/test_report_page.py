@@ -146,7 +146,7 @@ def test_effort_adds_up_and_counts_a_shared_solve_once(tmp_path: Path) -> None:
     for notebook in ("02_depth", "03_edof"):
         folder = tmp_path / "results" / "solves" / notebook
         folder.mkdir(parents=True)
-        (folder / "same.json").write_text(json.dumps({"report": {"seconds": 90, "machine": machine}}))
+        (folder / "same.json").write_text(json.dumps({"case": {}, "report": {"seconds": 90, "machine": machine}}))
     times = tmp_path / "laptop.json"
     times.write_text(json.dumps({stage: {"seconds": 30, "machine": "Chip, 2 threads"} for stage in "abc"}))
     table = effort(tmp_path / "results", times)
