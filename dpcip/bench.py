@@ -7,7 +7,6 @@ so that their ratios are fair. Ground truth is used here to score, never by the 
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import math
@@ -24,28 +23,27 @@ import pandas as pd
 import torch
 from tqdm import tqdm
 
+from dpcip import keys
 from dpcip.bench_report import CASES_CAPTION, ROW_KEYS, Run, curves, summary, table
 from dpcip.bench_speed import measure, read_speed
 from dpcip.camera import simulate
+from dpcip.checkpoints import read_checkpoint, resuming, save_checkpoint
 from dpcip.datasets import shots
 from dpcip.errors import InputError
-from dpcip.io import claimed, replacing
+from dpcip.io import claimed
 from dpcip.machine import describe, pick_device
 from dpcip.metrics import depth_metrics, image_metrics
 from dpcip.psf import PsfBank, psi_planes
 from dpcip.report import save_figure, write_json, write_table
 from dpcip.sensor import Sensor
 from dpcip.settings import PRESETS, Settings, with_iterations
-from dpcip.solver import Diverged, Stepper
+from dpcip.solver import ALGORITHM, Diverged, Stepper, uses_bfloat16
 
 SIDE_PX = 256
 PAPER_ITERATIONS = 2500
 THOROUGH_ITERATIONS = 1200
 LOOKS = 10  # evaluations in a run, beside the one of its start
 CHECKPOINT_SECONDS = 120
-PROBE_SIDE_PX = 64
-PROBE_ITERATIONS = 16
-PROBE_TOLERANCE = 1e-3
 
 _OPTIMISED = replace(PRESETS["paper"], iterations=PAPER_ITERATIONS, precision="auto", channels_last=True)
 _FAST = PRESETS["fast"]
@@ -107,52 +105,27 @@ def scores(stepper: Stepper, truth: Target) -> Row:
     return {"iteration": stepper.iteration, "fit_db": -10 * math.log10(max(error, 1e-12)), **image, **depth}
 
 
-def in_small(settings: Settings) -> Settings:
-    """The same recipe with every stage shortened, for a solve of seconds."""
-    lengths = {"warmup_iterations": 3, "l2_iterations": 4, "guide_iterations": 5, "cooldown_iterations": 4}
-    short = {name: min(getattr(settings, name), length) for name, length in lengths.items()}
-    halve_at = None if settings.halve_rate_at is None else 12
-    return replace(settings, iterations=PROBE_ITERATIONS, halve_rate_at=halve_at, seed=0, **short)
-
-
-def probe(settings: Settings) -> list[float]:
-    """Numbers that change if the solver's arithmetic does: losses of a solve in small, and its image's mean square.
-
-    So a changed comment does not discard hours of runs. It cannot see the lengths of stages or the capture. Always
-    on one thread: sums in another order drift apart within a few steps.
-    """
-    small, threads = in_small(settings), torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        stepper = stepper_for(target("table", PROBE_SIDE_PX), small)
-        while not stepper.done:
-            stepper.step()
-        return [*stepper.losses, stepper.finished().sharp.square().mean().item()]
-    finally:
-        torch.set_num_threads(threads)
-
-
 def identity(variant: str, truth: Target, seed: int) -> dict[str, Any]:
-    """What a run of a registered variant belongs to, as it comes back from JSON: settings, and target by its hash."""
-    digest = hashlib.sha256()
-    for array in (truth.capture, truth.sharp, truth.psi):
-        digest.update(f"{array.shape}{array.dtype}".encode() + np.ascontiguousarray(array).tobytes())
+    """What a run of a registered variant belongs to, as it comes back from JSON.
+
+    The version of the solver's algorithm, the settings, and the target by its hash. Finished runs count on any machine,
+    whichever made them; each says its arithmetic.
+    """
     settings = asdict(replace(VARIANTS[variant], seed=seed))
-    ours = {"variant": variant, "scene": truth.name, "seed": seed, "settings": settings, "target": digest.hexdigest()}
+    target = keys.key(capture=truth.capture, sharp=truth.sharp, psi=truth.psi)
+    ours = {"algorithm": ALGORITHM, "variant": variant, "scene": truth.name, "seed": seed}
+    ours |= {"settings": settings, "target": target}
     return json.loads(json.dumps(ours))
 
 
-def checked(kept: dict[str, Any], path: Path, ours: dict[str, Any], numbers: list[float]) -> dict[str, Any]:
-    """The kept run or checkpoint, if `identity` and `probe` are its own; raises InputError if they are not."""
+def checked(kept: dict[str, Any], path: Path, ours: dict[str, Any]) -> dict[str, Any]:
+    """The kept run or checkpoint, if `identity` is its own; raises InputError if it is not."""
     for key, value in ours.items():
         theirs = kept.get(key)
         if key == "settings" and isinstance(theirs, dict):  # one that came later had its default then
             theirs = {**json.loads(json.dumps(asdict(Settings()))), **theirs}
         if theirs != value:
             raise InputError(f"{path}: '{key}' is not that of the bench")
-    looked = kept.get("probe", [])
-    if len(looked) != len(numbers) or not np.allclose(looked, numbers, rtol=PROBE_TOLERANCE):
-        raise InputError(f"{path}: the solver's arithmetic is no longer that of this run (other code or machine)")
     return kept
 
 
@@ -164,47 +137,51 @@ def read_run(path: Path) -> Run:
             raise ValueError(f"variant '{run['variant']}' is unknown")
         rows = [[float(row[key]) for key in ROW_KEYS] for row in run["rows"]]
         named = isinstance(run["scene"], str) and isinstance(run["seed"], int)
-        if not (rows and named and np.isfinite(rows).all() and np.isfinite([*run["probe"]]).all()):
-            raise ValueError("scene, seed, probe or rows are missing or of the wrong kind")
+        if not (rows and named and np.isfinite(rows).all()):
+            raise ValueError("scene, seed or rows are missing or of the wrong kind")
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path}: is not a run of the bench ({type(error).__name__}: {error})") from error
     return run
 
 
-def follow(variant: str, truth: Target, seed: int, home: Path, numbers: list[float]) -> Run:
-    """One run with its scores along the way; read from `home` if it is there and belongs to the present code.
+def follow(variant: str, truth: Target, seed: int, home: Path) -> Run:
+    """One run with its scores along the way; read from `home` if it is there and belongs to the present algorithm.
 
-    An interrupted run goes on from its checkpoint beside it. numbers: `probe` of the variant.
+    An interrupted run goes on from its checkpoint beside it.
     """
     name, ours = f"{variant}_{truth.name}_{seed}", identity(variant, truth, seed)
     path, checkpoint = home / f"{name}.json", home / f"{name}.pt"
     if path.is_file():
         try:
-            return checked(read_run(path), path, ours, numbers)
+            return checked(read_run(path), path, ours)
         except InputError as error:
             log.info(f"{error}; run anew")
     stepper = stepper_for(truth, replace(VARIANTS[variant], seed=seed))
-    begun = _resume(stepper, checkpoint, ours, numbers)
-    rows, diverged = _run(stepper, truth, *begun, checkpoint, {**ours, "probe": numbers})
-    run = {**ours, "machine": describe(stepper.device), "probe": numbers, "diverged": diverged, "rows": rows}
+    here = {
+        **ours,
+        "arithmetic": keys.arithmetic(stepper.device, uses_bfloat16(stepper.settings, stepper.device)),
+    }  # what is begun goes on with it
+    begun = _resume(stepper, checkpoint, here)
+    rows, diverged = _run(stepper, truth, *begun, checkpoint, here)
+    run = {**here, "machine": describe(stepper.device), "diverged": diverged, "rows": rows}
     write_json(path, run)
     checkpoint.unlink(missing_ok=True)
     return run
 
 
-def _resume(stepper: Stepper, checkpoint: Path, ours: dict[str, Any], numbers: list[float]) -> tuple[list[Row], int]:
+def _resume(stepper: Stepper, checkpoint: Path, ours: dict[str, Any]) -> tuple[list[Row], int]:
     """Loads the run's own checkpoint if there is one; returns the rows and the number of steps so far."""
-    if not checkpoint.is_file():
-        return [], 0
     try:
-        state = torch.load(checkpoint, map_location=stepper.device, weights_only=True)
-        checked(state, checkpoint, ours, numbers)
-    except Exception as error:  # torch raises several kinds for a damaged file
-        reason = error if isinstance(error, InputError) else f"{checkpoint}: cannot be read"
-        log.info(f"{reason}; run anew")
+        state = read_checkpoint(checkpoint, stepper.device)
+        if state is None:
+            return [], 0
+        checked(state, checkpoint, ours)
+    except InputError as error:
+        log.info(f"{error}; run anew")
         return [], 0
-    stepper.load_state_dict(state["stepper"])
-    return state["rows"], state["steps"]
+    with resuming(checkpoint):
+        stepper.load_state_dict(state["stepper"])
+        return state["rows"], state["steps"]
 
 
 def _run(
@@ -231,8 +208,7 @@ def _run(
                 rows.append({"steps": steps, **scores(stepper, truth)})
                 bar.set_postfix_str(f"{rows[-1]['psnr_db']:.2f} dB, {rows[-1]['depth_rmse_in_range_m']:.4f} m")
             if time.monotonic() - saved > CHECKPOINT_SECONDS:
-                with replacing(checkpoint) as temporary:
-                    torch.save({**ours, "rows": rows, "steps": steps, "stepper": stepper.state_dict()}, temporary)
+                save_checkpoint(checkpoint, {**ours, "rows": rows, "steps": steps, "stepper": stepper.state_dict()})
                 saved = time.monotonic()
     if not rows or rows[-1]["steps"] < steps:
         end = {"steps": steps, **scores(stepper, truth)}
@@ -240,17 +216,17 @@ def _run(
     return rows, diverged
 
 
-def found_runs(home: Path, truth_of: Callable[[str], Target], probe_of: Callable[[str], list[float]]) -> list[Run]:
-    """The runs in a folder that belong to the present settings, targets and code; the log tells why others do not.
+def found_runs(home: Path, truth_of: Callable[[str], Target]) -> list[Run]:
+    """The runs in a folder that belong to the present settings, targets and algorithm; the log tells why others do not.
 
-    truth_of: the target of a scene's name. probe_of: `probe` of a variant's name.
+    truth_of: the target of a scene's name.
     """
     runs = []
     for path in sorted(home.glob("*.json")):
         try:
             run = read_run(path)
             ours = identity(run["variant"], truth_of(run["scene"]), run["seed"])
-            runs.append(checked(run, path, ours, probe_of(run["variant"])))
+            runs.append(checked(run, path, ours))
         except InputError as error:
             log.info(f"{error}; left out")
     return sorted(runs, key=lambda run: (list(VARIANTS).index(run["variant"]), run["scene"], run["seed"]))
@@ -265,21 +241,17 @@ def run_bench(out: Path, scenes: list[str], seeds: list[int], variants: list[str
     unknown = [name for name in variants if name not in VARIANTS]
     if unknown:
         raise InputError(f"bench: variant '{unknown[0]}' is unknown; choose from {', '.join(VARIANTS)}")
-    truth_of, probe_once = cache(target), cache(probe)
-
-    def probe_of(variant: str) -> list[float]:
-        return probe_once(in_small(VARIANTS[variant]))  # the same for variants that differ in lengths alone
-
+    truth_of = cache(target)
     with claimed(out):
         if not only_report:
             targets = [truth_of(scene) for scene in scenes]
             captures = [torch.as_tensor(truth.capture, dtype=torch.float32) for truth in targets]
             write_json(out / "speed.json", measure({**VARIANTS, "released": RELEASED}, captures))
             for seed, truth, variant in product(seeds, targets, variants):
-                follow(variant, truth, seed, out / "runs", probe_of(variant))
-        runs = found_runs(out / "runs", truth_of, probe_of)
+                follow(variant, truth, seed, out / "runs")
+        runs = found_runs(out / "runs", truth_of)
         if not runs:
-            raise InputError(f"{out / 'runs'}: holds no run of the present code and settings; run 'dpcip bench'")
+            raise InputError(f"{out / 'runs'}: holds no run of the present algorithm and settings; run 'dpcip bench'")
         _report(out, runs, read_speed(out / "speed.json", {run["variant"] for run in runs}))
 
 

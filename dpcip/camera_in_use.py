@@ -21,8 +21,10 @@ class CameraInUse:
     None. Raises InputError if optics are to be learnt of a bank of which only the kernels are known.
     """
 
-    def __init__(self, bank: PsfBank, size: tuple[int, int], settings: Settings, device: torch.device) -> None:
-        self.bank = dataclasses.replace(bank, psf=bank.psf.float())
+    def __init__(
+        self, bank: PsfBank, size: tuple[int, int], settings: Settings, device: torch.device, dtype: torch.dtype
+    ) -> None:
+        self.bank = dataclasses.replace(bank, psf=bank.psf.to(dtype))
         self.size, self.settings, self.device = size, settings, device
         self.model = self._model()
         self.optics: LearnableOptics | None = None
@@ -30,7 +32,7 @@ class CameraInUse:
             if bank.optics is None:
                 raise InputError(f"{bank.source}: has no optics to learn; give them as YAML (--optics), not as a bank")
             reaches = settings.learn_phases_rad or None, settings.learn_scale or None
-            self.optics = LearnableOptics(bank.optics, bank.psi, bank.size, *reaches).to(device)
+            self.optics = LearnableOptics(bank.optics, bank.psi, bank.size, *reaches, dtype=dtype).to(device)
 
     def _model(self) -> MaskedDCM | InterpolatedDCM:
         settings = self.settings

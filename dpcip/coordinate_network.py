@@ -26,7 +26,7 @@ def fourier_features(size: tuple[int, int], n_frequencies: int, highest: float) 
 
 
 class _PointwiseLayer(nn.Module, ABC):
-    """A linear layer at every pixel, in float32: bfloat16 would round the argument of the activation too coarsely."""
+    """A linear layer at every pixel, never in bfloat16: that rounds the activation's argument too coarsely."""
 
     def __init__(self, n_in: int, n_out: int, bound: float) -> None:
         super().__init__()
@@ -35,7 +35,7 @@ class _PointwiseLayer(nn.Module, ABC):
 
     def forward(self, x: Tensor) -> Tensor:
         with torch.autocast(x.device.type, enabled=False):
-            return self.activate(self.linear(x.float()))
+            return self.activate(self.linear(x.to(self.linear.weight.dtype)))
 
     @abstractmethod
     def activate(self, x: Tensor) -> Tensor:

@@ -85,15 +85,13 @@ def deconvolve(
     camera: the masked DCM at a depth map. start: an image to begin from; the prior is not convex, so a better start
     ends in a better image. Iteratively reweighted least squares, each solved by conjugate gradients.
     """
-    with torch.enable_grad():  # the camera is linear: one graph serves for all applications of its adjoint
-        vjp = torch.func.vjp(camera, start)[1]
-    x, data = start, vjp(capture)[0] / noise**2
+    x, data = start, camera.adjoint(capture) / noise**2
     for _ in range(n_reweightings):
         weights = prior_weights(x)
 
         def normal(image: Tensor, weights: Tensor = weights) -> Tensor:
             weighted = torch.einsum("abhw,dbhw->dahw", weights, gradient(image))
-            return vjp(camera(image))[0] / noise**2 + gradient_adjoint(weighted)
+            return camera.adjoint(camera(image)) / noise**2 + gradient_adjoint(weighted)
 
         x = conjugate_gradients(normal, data, x, CONJUGATE_STEPS)
     return x

@@ -28,7 +28,7 @@ class Generator(nn.Module):
     learning_rate: ClassVar[float] = 0.01  # of Adam; DIP's and PIP's
     code: Tensor
     network: nn.Module
-    head: nn.Module
+    head: nn.Conv2d
 
     def __init__(self, psi_range: tuple[float, float], *_: object) -> None:
         super().__init__()
@@ -37,7 +37,7 @@ class Generator(nn.Module):
     def forward(self) -> tuple[Tensor, Tensor]:
         features = self.network(self.code)
         with torch.autocast(features.device.type, enabled=False):  # bfloat16 would round the output to 8 bits
-            output = torch.sigmoid(self.head(features.float())[0])
+            output = torch.sigmoid(self.head(features.to(self.head.weight.dtype))[0])
         psi_min, psi_max = self.psi_range
         return output[:-1], psi_min + (psi_max - psi_min) * output[-1]
 

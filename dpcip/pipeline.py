@@ -1,4 +1,4 @@
-"""The pipeline's steps, called by DVC: run a notebook with its parameters, extract its source, train a rival."""
+"""The pipeline's steps, called by DVC: what stages depend on, run a notebook with its parameters, train a rival."""
 
 from __future__ import annotations
 
@@ -14,18 +14,23 @@ import nbformat
 import papermill
 import yaml
 from nbconvert import PythonExporter
+from nbconvert.preprocessors import TagRemovePreprocessor
 
 from dpcip.baselines.train import run as run_training
 from dpcip.baselines.training import NETWORKS
+from dpcip.digest import code_digest
 from dpcip.errors import InputError
 from dpcip.io import replacing
 from dpcip.machine import REPORTED_PACKAGES, describe, pick_device
 from dpcip.progress import shown
+from dpcip.report import SAVED
 from dpcip.runner import PROGRESS_FILE
 
 TOP = Path(__file__).resolve().parent.parent
 NOTEBOOKS = TOP / "notebooks"
 RESULTS = TOP / "results"
+# The code of the stages that are no notebooks.
+CODE_OF = {**dict.fromkeys(NETWORKS, "import dpcip.baselines.train"), "report": "import dpcip.report_page"}
 SHARED_PARAMETERS = ("scale", "seed", "dataset")  # entries of params.yaml that every notebook gets
 
 
@@ -62,18 +67,34 @@ def read_params(path: Path = TOP / "params.yaml") -> dict[str, Any]:
     return values
 
 
-def extract(name: str) -> None:
-    """Writes the notebook's text and code, without outputs and counters, to results/code/NAME.py.
+def sources(top: Path = TOP) -> dict[str, str]:
+    """What the stages of a clone depend on besides data and parameters: the files of results/code, name and content.
 
-    The notebook's stage depends on this file, so that running a notebook by hand, which changes its stored outputs,
-    does not make the stage stale.
+    NAME.py: a notebook's text and code, without outputs and counters, so that running it by hand does not make its
+    stage stale. NAME.digest: what the project code does that the stage uses (dpcip/digest.py), so that a comment does
+    not, either.
     """
-    notebook = nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4)
     exporter = PythonExporter()
     exporter.exclude_input_prompt = True
-    source, _ = exporter.from_notebook_node(notebook)
-    with replacing(RESULTS / "code" / f"{name}.py") as temporary:
-        temporary.write_text(source, encoding="utf-8")
+    files, code = {}, dict(CODE_OF)
+    for path in sorted((top / "notebooks").glob("*.ipynb")):
+        source, _ = exporter.from_notebook_node(nbformat.read(path, as_version=4))
+        files[f"{path.stem}.py"] = code[path.stem] = source
+    return files | {f"{stage}.digest": f"{code_digest(source, top / 'dpcip')}\n" for stage, source in code.items()}
+
+
+def extract() -> None:
+    """Writes `sources` to results/code; what is no longer among them is removed."""
+    home = RESULTS / "code"
+    home.mkdir(parents=True, exist_ok=True)
+    wanted = sources()
+    for name, content in wanted.items():
+        path = home / name
+        if not path.is_file() or path.read_text(encoding="utf-8") != content:
+            with replacing(path) as temporary:
+                temporary.write_text(content, encoding="utf-8")
+    for stray in sorted(path for path in home.iterdir() if path.name not in wanted):
+        stray.unlink()
 
 
 def run(name: str) -> None:
@@ -89,18 +110,33 @@ def run(name: str) -> None:
             progress_bar=False,
             extra_arguments=["--log-level=ERROR"],  # else each kernel warns that it listens on the loopback
         )
-        executed = nbformat.read(temporary, as_version=4)
+        executed = without_saved_figures(nbformat.read(temporary, as_version=4))
         _strip_run_details(executed)
         _mend_links(executed)
         _add_versions(executed, values["scale"])
         nbformat.write(executed, temporary)
 
 
+def without_saved_figures(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """The notebook without the pictures that `show_figure` wrote to files, so that git holds them once.
+
+    The Makefile has nbconvert do the same to notebooks/.
+    """
+    return TagRemovePreprocessor(remove_single_output_tags={SAVED}).preprocess(notebook, {})[0]
+
+
 def _strip_run_details(notebook: nbformat.NotebookNode) -> None:
-    """Takes papermill's notes out of an executed notebook: this machine's paths, and the time of each cell."""
+    """Takes out what may differ between two runs.
+
+    That is papermill's paths and times, the random id of the cell that it adds, and which Python 3.11 it was.
+    """
+    notebook.metadata.get("language_info", {}).pop("version", None)
     for part in (notebook, *notebook.cells):
         for key in ("papermill", "execution"):
             part.metadata.pop(key, None)
+    for cell in notebook.cells:
+        if "injected-parameters" in cell.metadata.get("tags", []):
+            cell.id = "injected-parameters"
 
 
 def _mend_links(notebook: nbformat.NotebookNode) -> None:
@@ -112,12 +148,10 @@ def _mend_links(notebook: nbformat.NotebookNode) -> None:
 
 
 def _add_versions(notebook: nbformat.NotebookNode, scale: str) -> None:
-    """A last cell that says with what the notebook was run."""
+    """A last cell that says with what the notebook was run. On which machine and how long stands in results/times."""
     machine = describe(pick_device())
-    packages = ("python", "dpcip", *REPORTED_PACKAGES)
-    words = ", ".join(f"{package} {machine[package]}" for package in packages)
-    where = f"{machine['device']}, {machine['device_name']}, {machine['threads']} threads"
-    cell = nbformat.v4.new_markdown_cell(f"*Run at scale `{scale}` with {words}; {where}.*", id="versions")
+    words = ", ".join(f"{package} {machine[package]}" for package in ("dpcip", *REPORTED_PACKAGES))
+    cell = nbformat.v4.new_markdown_cell(f"*Run at scale `{scale}` with {words}.*", id="versions")
     notebook.cells.append(cell)
 
 
@@ -129,19 +163,19 @@ def train(name: str) -> None:
         run_training(name, read_params(), RESULTS / "baselines" / name, TOP / ".work" / "training")
 
 
-STAGES = {"run": "{}", "extract": "code@{}", "train": "{}"}  # action -> its stage in dvc.yaml
-
-
 def main() -> None:
-    """`python -m dpcip.pipeline run|extract NOTEBOOK`, or `train NETWORK`."""
+    """`python -m dpcip.pipeline extract`, `run NOTEBOOK`, or `train NETWORK`."""
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
-    actions = {"run": run, "extract": extract, "train": train}
+    actions = {"run": run, "train": train}
+    if sys.argv[1:] == ["extract"]:
+        extract()
+        return
     if len(sys.argv) != 3 or sys.argv[1] not in actions:
-        sys.exit("usage: python -m dpcip.pipeline run|extract NOTEBOOK, or train NETWORK")
+        sys.exit("usage: python -m dpcip.pipeline extract, run NOTEBOOK, or train NETWORK")
     action, name = sys.argv[1:]
     try:
         times = RESULTS / "times" / f"{read_params()['scale']}.json"
-        with shown(STAGES[action].format(name), TOP / ".work" / "progress", times):
+        with shown(name, TOP / ".work" / "progress", times):
             actions[action](name)
     except InputError as error:
         sys.exit(f"dpcip.pipeline: {error}")

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 from typing import TextIO
 
@@ -66,7 +67,7 @@ def shown(stage: str, work: Path, times: Path) -> Iterator[None]:
     """Shows a stage's progress on standard error while it runs, and writes its seconds to `times` when it is made.
 
     Solver and study write their bars to a file in `work`, for a notebook's kernel has no terminal. Seconds before a
-    kill are counted, too. times: JSON {stage: {seconds, machine}}.
+    kill are counted, too. times: JSON {stage: {seconds, machine, date}}.
     """
     log, spent = work / f"{stage}.log", work / f"{stage}.seconds"
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -118,5 +119,6 @@ def _report(line: Line, log: Path, spent: Path, begin: float, finished: threadin
 def _record(path: Path, stage: str, seconds: float) -> None:
     machine = describe(pick_device())
     words = f"{machine['device_name']}, {machine['threads']} threads"
-    times = {**read_times(path), stage: {"seconds": round(seconds, 1), "machine": words}}
+    made = {"seconds": round(seconds, 1), "machine": words, "date": date.today().isoformat()}
+    times = {**read_times(path), stage: made}
     write_json(path, dict(sorted(times.items())))

@@ -9,18 +9,23 @@ from dvc.exceptions import DvcException
 from dvc.lock import LockError
 from dvc.repo import Repo
 
+from dpcip.checkout import let_dvc_run
 from dpcip.errors import InputError
+from dpcip.pipeline import sources
 
+CODE_STAGE = "code"
 WRITTEN_BY_STAGES = ("baselines", "code", "figures", "notebooks", "solves", "tables")  # of results/
 
 
 def faults(top: Path) -> list[str]:
     """What does not belong together in the clone `top`, a line each; empty if all does.
 
-    By DVC's own comparison with dvc.lock: outputs that are missing or were changed by hand; code, data, parameters
-    and commands that are no longer those of the committed results. Beyond it: locked stages that dvc.yaml no longer
-    has, and files among the results that no stage writes. Raises InputError where DVC cannot read the pipeline.
+    By DVC's own comparison with dvc.lock: outputs that are missing or were changed by hand; data, parameters and
+    commands that are no longer those of the committed results. Beyond it: code that does something else than what made
+    them (a comment does not), locked stages that dvc.yaml no longer has, and files among the results that no stage
+    writes. Raises InputError where DVC cannot read the pipeline.
     """
+    let_dvc_run(top)
     try:
         with Repo(str(top)) as repo:
             stages = list(repo.index.stages)
@@ -35,10 +40,21 @@ def faults(top: Path) -> list[str]:
     found = [
         line
         for address, changes in status.items()  # path/to/dvc.yaml:stage, or the stage alone
-        for line in _lines(address.rpartition(":")[2], changes)
+        if (stage := address.rpartition(":")[2]) != CODE_STAGE
+        for line in _lines(stage, changes)
     ]
+    found += _other_code(top)
     found += [f"{name}: is in dvc.lock but not in dvc.yaml" for name in sorted(set(locked) - {s.name for s in stages})]
     return found + [f"{path.relative_to(top)}: no stage writes it" for path in _strays(top / "results", outs)]
+
+
+def _other_code(top: Path) -> list[str]:
+    """Files of results/code that are not what the notebooks and the package would make now."""
+    home = top / "results" / "code"
+    kept = {path.name: path.read_text(encoding="utf-8") for path in home.glob("*")}
+    wanted = sources(top)
+    names = sorted(name for name in kept.keys() | wanted.keys() if kept.get(name) != wanted.get(name))
+    return [f"{CODE_STAGE}: results/code/{name} is not what notebooks and code are now" for name in names]
 
 
 def _lines(stage: str, changes: list[Any]) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from PIL import Image
 
 from dpcip.errors import InputError
 from dpcip.io import replacing, write_image, write_npy
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
 
 DEPTH_COLOURS = "viridis_r"  # near is bright
 PREVIEW_DPI = 110
+PAGE_PX = 1320  # GitHub shows a page 880 pixels wide; half as many again look sharp on dense screens
+LOSSY_QUALITY = 85
+SAVED = "saved"  # tag of an output that shows what also stands in a file
 
 
 def show_image(axes: Axes, image: np.ndarray, title: str = "") -> None:
@@ -93,11 +98,42 @@ def psf_sheet(bank: PsfBank, psi: list[float] | None = None) -> Figure:
 
 
 def save_figure(path: Path, figure: Figure) -> None:
-    """Writes a figure as PNG; the bytes depend on the picture alone. Raises InputError for another ending."""
-    if path.suffix.lower() != ".png":
-        raise InputError(f"{path}: pictures are written as PNG; choose a name that ends in .png")
+    """Writes a figure as PNG, or small as WebP; the bytes depend on the picture alone.
+
+    Raises InputError for another ending.
+    """
+    if path.suffix.lower() not in (".png", ".webp"):
+        raise InputError(f"{path}: pictures are written as PNG or WebP; choose a name that ends in .png")
+    small = path.suffix.lower() == ".webp"
+    drawn = BytesIO()
+    dpi = min(PREVIEW_DPI, PAGE_PX / figure.get_figwidth()) if small else PREVIEW_DPI
+    figure.savefig(drawn, format="png", dpi=dpi, bbox_inches="tight", metadata={"Software": None})
     with replacing(path) as temporary:
-        figure.savefig(temporary, dpi=PREVIEW_DPI, bbox_inches="tight", metadata={"Software": None})
+        temporary.write_bytes(webp(Image.open(drawn)) if small else drawn.getvalue())
+
+
+def webp(picture: Image.Image) -> bytes:
+    """A picture as WebP: without loss, unless that takes over twice the bytes, as photographs do and curves do not."""
+    exact, lossy = BytesIO(), BytesIO()
+    picture = picture.convert("RGB")
+    picture.save(exact, "webp", lossless=True, method=6)
+    picture.save(lossy, "webp", quality=LOSSY_QUALITY, method=6)
+    return min(exact.getvalue(), lossy.getvalue(), key=lambda data: len(data) * (1 if data[12:16] == b"VP8L" else 2))
+
+
+def show_figure(path: Path, figure: Figure) -> None:
+    """Saves a figure of a notebook and shows it.
+
+    The output's tag has it left out of the stored notebook (`without_saved_figures`): a Markdown cell below shows the
+    file instead. GitHub shows such a cell's relative picture, as do JupyterLab and nbconvert; GitHub does not reliably
+    show one that an output refers to.
+    """
+    from IPython.display import display  # in a notebook only
+    from matplotlib import pyplot
+
+    save_figure(path, figure)
+    display(figure, metadata={"tags": [SAVED]})
+    pyplot.close(figure)  # or the kernel shows it once more at the cell's end
 
 
 def energy_table(bank: PsfBank, psi: float, boxes: tuple[int, ...]) -> pd.DataFrame:

@@ -34,7 +34,7 @@ SECTIONS = (
     Section(
         "Table 1: depth",
         "table1_depth",
-        "table1_depth.png",
+        "table1_depth.webp",
         "02_depth",
         "The scenes are rendered ones of our own, so the paper's value stands beside ours for orientation only. In the "
         "one frame of the paper's scenes that is public 86 % of the pixels lie beyond the range, at the one depth that "
@@ -46,7 +46,7 @@ SECTIONS = (
     Section(
         "Table 2: everything in focus",
         "table2_edof",
-        "table2_edof.png",
+        "table2_edof.webp",
         "03_edof",
         "Other scenes and, at scales below `paper`, fewer pixels and iterations than the paper's. The PSF keeps its "
         "width in pixels, so that a smaller picture is blurred more in proportion. The rival was "
@@ -56,7 +56,7 @@ SECTIONS = (
     Section(
         "Table 3: the PSF",
         "camera_psf_energy",
-        "camera_psf.png",
+        "camera_psf.webp",
         "01_camera",
         "The mask was identified from the one published capture, so this agreement tests the optical model. Only "
         "the far end of the range (psi from -4 to 0) is confirmed by that capture; the near end follows from the "
@@ -65,7 +65,7 @@ SECTIONS = (
     Section(
         "Table 4: generators",
         "table4_generators",
-        "table4_bars.png",
+        "table4_bars.webp",
         "05_generators",
         "One photograph at scales below `paper`, and the paper's recipe cut short: too few to rank methods that "
         "lie close together. The paper states no setting for SIREN. With preset fast every generator begins at the "
@@ -75,7 +75,7 @@ SECTIONS = (
     Section(
         "Table 5: deblurring",
         "table5_deblurring",
-        "figure5_deblurring.png",
+        "figure5_deblurring.webp",
         "04_deblurring",
         "SelfDeblur is blind: its images are aligned with the truth before they are scored, as its authors do. DPCIP "
         "knows the PSFs. The lead says little where SelfDeblur's image is worse than the capture as it is (both stand "
@@ -85,7 +85,7 @@ SECTIONS = (
     Section(
         "Figure 4: SelfDeblur's kernel size",
         "figure4_kernel_size",
-        "figure4_kernel_size.png",
+        "figure4_kernel_size.webp",
         "04_deblurring",
         "At scales below `paper` this is one photograph and one channel. "
         "In a short run large kernels are hardly learned at all, and the curve leans to the small ones (notebook 04). "
@@ -94,7 +94,7 @@ SECTIONS = (
     Section(
         "Section 4.2: noise",
         "realworld_finding",
-        "realworld_noise_maps.png",
+        "realworld_noise_maps.webp",
         "06_real_world",
         "The paper shows this on captures of its own, which are not published. Here a rendered scene gets noise, and "
         "the paper's recipe is cut short. The paper's weight of TV is not known to us; ours is as large as the data "
@@ -197,18 +197,19 @@ def _open(results: Path) -> str:
     return OPEN.replace("{cost}", cost)
 
 
-def _effort(results: Path, times: Path) -> str:
+def effort_page(results: Path, times: Path) -> str:
+    """What it took, Markdown: a page of its own, so that a run that changes no number leaves the report as it is."""
     table = effort(results, times)
     body = _markdown(table) if len(table) else f"{NOT_MADE.capitalize()}."
     whole = seconds_from_nothing(results, times)
     return (
-        f"## Time and machine\n\n{body}\n\nWall time, other work on the machine included. A stage's last run may have "
+        f"# Time and machine\n\n{body}\n\nWall time, other work on the machine included. A stage's last run may have "
         "found its solves made; with every solve and training made anew, in sequence, all stages add up to "
         f"{whole / 60:.0f} minutes.\n"
     )
 
 
-def page(results: Path, times: Path, scale: str) -> str:
+def page(results: Path, scale: str) -> str:
     """The whole report, Markdown. Links are relative to results/."""
     opening = (
         "# What became of the paper's claims\n\n"
@@ -225,7 +226,7 @@ def page(results: Path, times: Path, scale: str) -> str:
         *(_section(s, results) for s in SECTIONS),
         _beyond(results),
         _open(results),
-        _effort(results, times),
+        f"## Time and machine\n\nWhat it took, and on what: [{scale}.md](times/{scale}.md).\n",
     ]
     return "\n".join(parts)
 
@@ -243,13 +244,16 @@ def quote_summary(readme: Path, results: Path) -> None:
 
 
 def main() -> None:
-    """`python -m dpcip.report_page SCALE`: results/REPORT.md, and the README's table."""
+    """`python -m dpcip.report_page SCALE`: results/REPORT.md, results/times/SCALE.md, and the README's table."""
     if len(sys.argv) != 2:
         sys.exit("usage: python -m dpcip.report_page SCALE")
     scale, results = sys.argv[1], TOP / "results"
+    times = results / "times" / f"{scale}.json"
     try:
-        with replacing(results / "REPORT.md") as temporary:
-            temporary.write_text(page(results, results / "times" / f"{scale}.json", scale), encoding="utf-8")
+        pages = {results / "REPORT.md": page(results, scale), times.with_suffix(".md"): effort_page(results, times)}
+        for path, text in pages.items():
+            with replacing(path) as temporary:
+                temporary.write_text(text, encoding="utf-8")
         quote_summary(TOP / "README.md", results)
     except InputError as error:
         sys.exit(f"dpcip.report_page: {error}")

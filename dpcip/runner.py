@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 import os
 import signal
@@ -20,21 +18,17 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from dpcip.checkpoints import read_checkpoint, resuming, save_checkpoint
 from dpcip.cost import estimate_cost
 from dpcip.errors import InputError
-from dpcip.io import check_size, replacing
+from dpcip.io import check_size
+from dpcip.keys import arithmetic, key
 from dpcip.machine import available_gib, describe, peak_gib, pick_device, return_freed_memory
 from dpcip.psf import PsfBank
 from dpcip.settings import Settings
-from dpcip.solver import Diverged, Stepper, uses_bfloat16
+from dpcip.solver import ALGORITHM, Diverged, Stepper, uses_bfloat16
 
 CHECKPOINT_SECONDS = 20  # at most so much work is lost to a kill
-# The code that a solve's numbers depend on, besides the PSFs, which are hashed themselves.
-SOLVING_MODULES = (
-    *("camera", "camera_in_use", "coordinate_network", "deconvolution", "edges", "finish", "generators", "hash_grid"),
-    *("learnable_optics", "losses", "machine", "optics", "psf", "rings", "runner", "settings", "skip_network"),
-    *("smoothing", "solver", "spectral", "start", "stopping", "veto"),
-)
 PROGRESS_FILE = "DPCIP_PROGRESS"  # environment variable: where the progress bar goes instead of standard error
 
 log = logging.getLogger("dpcip")
@@ -62,22 +56,23 @@ class Solution:
 
 
 def fingerprint(capture: np.ndarray, bank: PsfBank, settings: Settings, device: str = "auto") -> str:
-    """Hash of everything that determines a solve's numbers on one machine.
+    """Hash of everything that determines a solve's numbers (dpcip/keys.py).
 
-    That is the capture, the PSFs and lens, the settings, the solver's own code, torch's version, the device, the
-    number of threads and the generator's arithmetic.
+    That is the capture, the PSFs and lens, the settings, the arithmetic, and the version of the solver's algorithm.
     """
     chosen = pick_device(device)
-    ground = [torch.__version__, chosen.type, torch.get_num_threads(), uses_bfloat16(settings, chosen)]
-    digest = hashlib.sha256(json.dumps(ground).encode())
-    for module in SOLVING_MODULES:
-        digest.update(Path(__file__).with_name(f"{module}.py").read_bytes())
-    for array in (capture, bank.psf.numpy(), bank.psi):
-        digest.update(f"{array.shape}{array.dtype}".encode() + np.ascontiguousarray(array).tobytes())
-    digest.update(json.dumps([asdict(settings), asdict(bank.lens), bank.latent], sort_keys=True).encode())
-    if settings.learn_phases_rad or settings.learn_scale:
-        digest.update(repr(bank.optics).encode())
-    return digest.hexdigest()
+    learnt = settings.learn_phases_rad or settings.learn_scale
+    return key(
+        algorithm=ALGORITHM,
+        arithmetic=arithmetic(chosen, uses_bfloat16(settings, chosen)),
+        capture=capture,
+        psf=bank.psf,
+        psi=bank.psi,
+        lens=bank.lens,
+        latent=bank.latent,
+        settings=settings,
+        optics=bank.optics if learnt else None,
+    )
 
 
 def check_capture(capture: np.ndarray, bank: PsfBank, name: str = "capture") -> None:
@@ -183,8 +178,9 @@ def _announce(
     cost = estimate_cost(torch.Size(capture.shape), bank, settings, device)
     seconds = min(cost.seconds, max_seconds or np.inf)
     height, width = capture.shape[1:]
+    threads = f", {torch.get_num_threads()} of its threads" if device.type == "cpu" else ""
     log.info(
-        f"{width}x{height} pixels, {_plan(settings)} on {device.type}: "
+        f"{width}x{height} pixels, {_plan(settings)} on {device.type}{threads}: "
         f"about {seconds / 60:.1f} min and {cost.memory_gib:.1f} GiB"
     )
     if device.type == "cpu" and cost.memory_gib > available_gib():
@@ -223,32 +219,30 @@ def _bar(stepper: Stepper, progress: bool, stream: TextIO) -> tqdm:
 def _save(stepper: Stepper, path: Path, identity: str, seconds: float) -> None:
     """Saves the state; a failure (full disk) costs the checkpoint, not the solve."""
     try:
-        with replacing(path) as temporary:
-            torch.save({"identity": identity, "seconds": seconds, "stepper": stepper.state_dict()}, temporary)
+        save_checkpoint(path, {"identity": identity, "seconds": seconds, "stepper": stepper.state_dict()})
     except (OSError, RuntimeError) as error:  # torch raises RuntimeError for a full disk
         log.warning(f"{path}: the checkpoint could not be saved ({' '.join(str(error).split())[:80]}); solving on")
 
 
 def _resume(stepper: Stepper, path: Path, identity: str) -> float:
     """Loads the checkpoint if there is one; returns the seconds already spent."""
-    if not path.exists():
+    state = read_checkpoint(path, stepper.device)
+    if state is None:
         return 0.0
-    try:
-        state = torch.load(path, map_location=stepper.device, weights_only=True)
-    except Exception as error:  # torch raises several kinds for a damaged file
-        raise InputError(f"{path}: the checkpoint cannot be read; delete it to start anew") from error
-    if not isinstance(state, dict) or state.get("identity") != identity:
+    if state.get("identity") != identity:
         raise InputError(
-            f"{path}: belongs to a solve of other input, settings or code; delete it or choose another folder"
+            f"{path}: belongs to a solve of other input, settings or algorithm; delete it or choose another folder"
         )
-    stepper.load_state_dict(state["stepper"])
+    with resuming(path):
+        stepper.load_state_dict(state["stepper"])
+        seconds = float(state["seconds"])
     if stepper.iteration > stepper.settings.iterations:
         raise InputError(
             f"{path}: has {stepper.iteration} iterations, past the {stepper.settings.iterations} asked for; "
             "ask for more, delete it or choose another folder"
         )
     log.info(f"resumed at iteration {stepper.iteration} of {stepper.settings.iterations}")
-    return float(state["seconds"])
+    return seconds
 
 
 def _solution(stepper: Stepper, identity: str, begin: float, reason: str) -> Solution:

@@ -43,7 +43,8 @@ def _write(path: Path, notebook: nbformat.NotebookNode, title: str) -> None:
     exporter.log.setLevel(logging.ERROR)  # else it warns that the notebooks' pictures have no alternative text
     html, _ = exporter.from_notebook_node(notebook, resources={"metadata": {"name": title}})
     html = re.sub(r'href="(?:notebooks/)?(\w+)\.ipynb"', r'href="\1.html"', html)
-    html = re.sub(r'href="\.\./(?:results/)?((?:tables|figures|bench)\b)', r'href="\1', html)
+    html = re.sub(r'(href|src)="\.\./(?:results/)?((?:tables|figures|bench)\b)', r'\1="\2', html)
+    html = html.replace('href="../REPORT.md"', 'href="index.html"')
     html = re.sub(r'<a href="(?:\.\./)+data/[^"]*">(.*?)</a>', r"\1", html)  # stays in the repository
     with replacing(path) as temporary:
         temporary.write_text(html.replace("</head>", NARROW, 1), encoding="utf-8")
@@ -72,7 +73,8 @@ def build(results: Path, out: Path) -> Path:
     text = report.read_text(encoding="utf-8")
     for folder in PICTURES:
         shutil.copytree(results / folder, out / folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("runs"))
-    shutil.copytree(results / "tables", out / "tables", dirs_exist_ok=True)
+    for folder in ("tables", "times"):
+        shutil.copytree(results / folder, out / folder, dirs_exist_ok=True)
     cells = [new_markdown_cell(text), new_markdown_cell("## The executed notebooks\n\n" + "\n".join(links))]
     _write(out / "index.html", new_notebook(cells=cells), "dpcip: what became of the paper's claims")
     return out / "index.html"

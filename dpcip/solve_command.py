@@ -7,13 +7,13 @@ import json
 from pathlib import Path
 
 import click
-import torch
 
 from dpcip.captures import read_capture
 from dpcip.errors import InputError
 from dpcip.finite_range import FiniteRange
 from dpcip.generators import GENERATORS, with_generator
 from dpcip.io import claimed
+from dpcip.machine import use_threads
 from dpcip.noise import estimate_noise
 from dpcip.optics import Lens
 from dpcip.optics_faults import PHASE_REACH_RAD, SCALE_REACH
@@ -64,7 +64,7 @@ existing = click.Path(path_type=Path)
 )
 @click.option("--seed", type=SEED, default=0, show_default=True, help="Seed of the generator.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or mps.")
-@click.option("--threads", type=click.IntRange(1, 1024), help="CPU threads. Default: all cores.")
+@click.option("--threads", type=click.IntRange(1, 1024), help="CPU threads. Default: the cores that are free.")
 @click.option("--quiet", is_flag=True, help="No estimate, no progress bar.")
 def solve_command(
     coded: Path,
@@ -100,7 +100,7 @@ def solve_command(
     if learn_optics:
         settings = dataclasses.replace(settings, learn_phases_rad=PHASE_REACH_RAD, learn_scale=SCALE_REACH)
     if threads:
-        torch.set_num_threads(threads)
+        use_threads(threads)
     identity = tiled_identity(fingerprint(read.light, read.bank, settings, device), tile_px)
     with claimed(out):
         if _solved_already(out, identity):

@@ -18,12 +18,16 @@ from dpcip.deconvolution import NOISE, gradient
 from dpcip.finish import refined
 from dpcip.generators import make_generator
 from dpcip.losses import ssim
-from dpcip.machine import has_fast_bfloat16, keep_freed_memory
+from dpcip.machine import has_fast_bfloat16, keep_freed_memory, share_cores
 from dpcip.psf import PsfBank
 from dpcip.settings import Settings
 from dpcip.start import Start, depth_prior, find_start, uncertainty
 from dpcip.stopping import converged, explained
 
+# Version of what a solve computes: raise it when a change moves the numbers of tests/test_golden.py, and with it every
+# kept solve is made anew. It stands for this file and for all that it uses: initialization, generators, camera
+# models, losses, refinement.
+ALGORITHM = 1
 SNAPSHOT_EVERY = 50  # iterations between the states that a loss spike is rolled back to
 RECENT = 30  # losses that a new one is compared with
 MAX_ROLLBACKS = 10  # after so many the solve is given up and the best state returned
@@ -54,20 +58,22 @@ class Diverged(RuntimeError):
 class Stepper:
     """One solve's state and its step. It sees the capture and the optics, nothing else.
 
-    capture: float32 [C, H, W] in [0, 1]. Two steppers with equal arguments take equal steps, and `state_dict` carries
-    all that a step depends on, so that a solve resumed from it ends as if never interrupted.
+    capture: float32 [C, H, W] in [0, 1]; of float64 all but the depth's likelihood is computed in it. Two steppers with
+    equal arguments and threads take equal steps, and `state_dict` carries all that a step depends on, so that a solve
+    resumed from it ends as if never interrupted.
     """
 
     def __init__(self, capture: Tensor, bank: PsfBank, settings: Settings, device: torch.device) -> None:
         keep_freed_memory()
+        share_cores()
         self.settings = settings
         self.device = device
         self.capture = capture.to(device)
         size = (capture.shape[-2], capture.shape[-1])
         generator = make_generator(settings.generator, size, bank.psi_range, bank.n_latent, settings.seed)
         memory_format = torch.channels_last if settings.channels_last else torch.contiguous_format
-        self.generator = generator.to(device=device, memory_format=memory_format)  # type: ignore[call-overload]
-        self.in_use = CameraInUse(bank, size, settings, device)
+        self.generator = generator.to(device, capture.dtype, memory_format=memory_format)  # type: ignore[call-overload]
+        self.in_use = CameraInUse(bank, size, settings, device, capture.dtype)
         self.optimizer = self._adam()
         self.bfloat16 = uses_bfloat16(settings, device)
         self.iteration = 0
@@ -76,7 +82,8 @@ class Stepper:
         self.n_rollbacks = 0
         self.losses: list[float] = []
         self.fits_db: list[float] = []
-        self.best = Estimate(torch.zeros(bank.n_latent, *size, device=device), torch.zeros(size, device=device))
+        nothing = self.capture.new_zeros(bank.n_latent + 1, *size)
+        self.best = Estimate(nothing[:-1], nothing[-1])
         self._snapshot: dict[str, object] = {}
         self.start: Start | None = None  # what the generator is fitted to first
         self._refined_start: Estimate | None = None

@@ -17,7 +17,8 @@ from dpcip.runner import PROGRESS_FILE, Solution, fingerprint, solve
 from dpcip.settings import Settings
 
 ARRAYS = ("sharp", "psi", "depth_m", "psi_std", "coded", "fits_db")
-WORK = Path(__file__).resolve().parent.parent / ".work"  # not in git; survives a kill and DVC's removal of outputs
+# Not in git; survives a kill and DVC's removal of outputs. DPCIP_WORK: another folder (tests/measure_spread.py).
+WORK = Path(os.environ.get("DPCIP_WORK") or Path(__file__).resolve().parent.parent / ".work")
 
 
 def home_of(identity: str, work: Path = WORK) -> Path:
@@ -50,7 +51,7 @@ def solve_cached(
     work: Path = WORK,
     on_step: Callable[[int], None] | None = None,
 ) -> Solution:
-    """`solve`, with its result kept under the hash of everything that enters it (capture, optics, settings, code).
+    """`solve`, with its result kept under the hash of what determines it (`fingerprint`).
 
     Two processes that ask for the same solve: raises InputError in the second one. on_step: see `solve`; without it
     the solve's own progress bar is shown where the pipeline asks for one.

@@ -111,7 +111,7 @@ def find_start(capture: Tensor, bank: PsfBank, noise: float = ROUNDING) -> Start
     Depths at which the image would need light below black or above white are ruled out (dpcip/veto.py); light above
     white only if the capture keeps away from it, but for a few faulty pixels, since highlights may well be brighter
     than the sensor's white.
-    capture: [C, H, W] in [0, 1], float32 like the bank; the results are on its device. noise: its standard deviation.
+    capture: [C, H, W] in [0, 1], of the bank's type; the results are on its device. noise: its standard deviation.
     """
     size = (capture.shape[-2], capture.shape[-1])
     camera = MaskedDCM(bank, size).to(capture.device)
@@ -119,10 +119,10 @@ def find_start(capture: Tensor, bank: PsfBank, noise: float = ROUNDING) -> Start
 
     def attempt(costs: np.ndarray) -> Attempt:
         psi_grid, prior = depth_of_costs(costs, planes.psi, size)
-        psi = prior.psi.to(capture.device)
+        psi = prior.psi.to(capture)
         begin = bank.in_latent(capture)
         image = deconvolve(camera.at(psi), capture, begin, max(START_NOISE, noise), START_REWEIGHTINGS)
-        return Attempt(psi_grid, psi, prior.psi_std.to(capture.device), image)
+        return Attempt(psi_grid, psi, prior.psi_std.to(capture), image)
 
     n_white = int((capture.amax(dim=0) >= WHITE).sum())
     within_white = n_white <= max(1, FEW * size[0] * size[1])

@@ -68,14 +68,15 @@ def run_study(
 def save_reports(rows: pd.DataFrame, folder: Path, work: Path = WORK) -> None:
     """Writes folder/SOLVE.json for each row: the row, and the solve's report.json (settings, machine, versions).
 
-    Files of other solves in the folder are removed.
+    Files of other solves in the folder are removed. Scores are rounded: sums in another order would else show.
     """
     for stray in folder.glob("*.json"):
         if stray.stem not in set(rows["solve"]):
             stray.unlink()
     for row in rows.to_dict("records"):
         report = json.loads((work / "solves" / row["solve"] / "report.json").read_text(encoding="utf-8"))
-        write_json(folder / f"{row['solve']}.json", {"case": row, "report": report})
+        case = {name: float(f"{value:.10g}") if isinstance(value, float) else value for name, value in row.items()}
+        write_json(folder / f"{row['solve']}.json", {"case": case, "report": report})
 
 
 @contextmanager

@@ -279,7 +279,9 @@ def _bar(total: int, progress: bool) -> Iterator[tqdm]:
 def _check_plan(folder: Path, identity: str) -> None:
     """Raises InputError if the folder keeps tiles of another solve."""
     if _read_plan(folder).get("identity", identity) != identity:
-        raise InputError(f"{folder}: holds tiles of other input, settings or code; delete it or choose another folder")
+        raise InputError(
+            f"{folder}: holds tiles of other input, settings or algorithm; delete it or choose another folder"
+        )
 
 
 def _read_plan(folder: Path) -> dict:

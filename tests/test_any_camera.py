@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from margins import assert_clears
 from skimage import data
 
 from dpcip.camera import InterpolatedDCM, MaskedDCM, simulate
@@ -83,6 +84,7 @@ def test_latent_channels_must_be_numbered_from_0(dual_pixel: PsfBank, latent: tu
         replace(dual_pixel, latent=latent)
 
 
+@pytest.mark.slow
 def test_dual_pixel_photograph_is_solved(dual_pixel: PsfBank) -> None:
     """End to end on a bank that is neither RGB nor symmetric, with an even slope of depth from left to right."""
     sharp = data.camera()[200:296, 180:340][None] / 255.0
@@ -91,16 +93,18 @@ def test_dual_pixel_photograph_is_solved(dual_pixel: PsfBank) -> None:
     found = solve(capture, dual_pixel, with_iterations(PRESETS["fast"], 1), progress=False)
     assert found.sharp.shape == (1, 96, 160)
     assert found.coded.shape == (2, 96, 160)
-    assert found.report["data_fit_db"] > 30
+    assert_clears("dual pixel: the start explains the views (dB)", found.report["data_fit_db"], above=30, spread=1)
     flat = np.full_like(psi, np.median(psi))
     scores = [depth_metrics(p, psi, dual_pixel.lens, dual_pixel.psi_range)["psi_mae"] for p in (found.psi, flat)]
-    assert scores[0] < 0.3 * scores[1]
+    assert_clears("dual pixel: depth error by a flat map's", scores[0] / scores[1], below=0.3, spread=0.02)
 
 
+@pytest.mark.slow
 def test_generator_draws_the_latent_channels(mixed: PsfBank) -> None:
     capture = torch.rand(3, 40, 40)
     stepper = Stepper(capture, mixed, replace(PRESETS["paper"], iterations=12), torch.device("cpu"))
     while not stepper.done:
         stepper.step()
     assert stepper.finished().sharp.shape == (2, 40, 40)
-    assert stepper.losses[-1] < stepper.losses[0]
+    fallen = stepper.losses[-1] / stepper.losses[0]
+    assert_clears("two latent channels: last loss by the first", fallen, below=1, spread=0.02)

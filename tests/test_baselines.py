@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from margins import assert_clears
 
 from dpcip.baselines.depth_fcn import FIRST_PSI, N_CLASSES, DepthFcn
 from dpcip.baselines.edof_net import EdofNet
@@ -16,7 +19,7 @@ from dpcip.baselines.evaluate import read_rivals, rival_rows
 from dpcip.baselines.rival import Rival, Sample
 from dpcip.baselines.train import Frames, Plan, blind_error, plans, run
 from dpcip.baselines.train import tested as unseen_errors
-from dpcip.baselines.training import NETWORKS, Recipe, draw_batch, identity, train
+from dpcip.baselines.training import NETWORKS, Recipe, draw_batch, fingerprint, train
 from dpcip.baselines.training_data import SIDE_PX, composed
 from dpcip.baselines.weights import read_card, read_weights, write_weights
 from dpcip.camera import simulate
@@ -26,6 +29,7 @@ from dpcip.errors import InputError
 from dpcip.metrics import image_metrics
 from dpcip.pipeline import train as train_stage
 from dpcip.psf import PsfBank, psi_planes
+from dpcip.report import write_json
 from dpcip.scenes import Scene
 from dpcip.sensor import Sensor
 
@@ -74,6 +78,7 @@ def test_edof_network_adds_to_the_photograph_what_16_pixels_around_tell() -> Non
     assert torch.equal(network(capture), capture)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NETWORKS)
 def test_overfits_four_pictures(name: str) -> None:
     """What the loss, the layers and the gradients have to be able to do; no more than that."""
@@ -92,7 +97,8 @@ def test_overfits_four_pictures(name: str) -> None:
         loss.backward()
         adam.step()
         rates.step()
-    assert loss.item() < {"depth_fcn": 0.02, "edof_net": 0.3}[name] * first
+    bound, spread = {"depth_fcn": (0.02, 0.005), "edof_net": (0.3, 0.05)}[name]
+    assert_clears(f"{name} overfits: last loss by the first", loss.item() / first, below=bound, spread=spread)
 
 
 def test_both_losses_of_the_depth_network_fall_towards_the_truth() -> None:
@@ -107,6 +113,7 @@ def test_both_losses_of_the_depth_network_fall_towards_the_truth() -> None:
     assert max(good) < 1e-3 and bad[0] > 10 and bad[1] == pytest.approx(1, abs=1e-2)
 
 
+@pytest.mark.slow
 def test_composed_pictures_are_photographs_of_the_simulator(samples: list[Sample]) -> None:
     bank = PsfBank.synthesise(psi=psi_planes(step=0.1))
     for sample in samples[:2]:
@@ -139,6 +146,7 @@ class Killed(Exception):
     pass
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NETWORKS)
 def test_interrupted_training_ends_as_if_never_stopped(
     name: str, samples: list[Sample], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -159,14 +167,21 @@ def test_interrupted_training_ends_as_if_never_stopped(
         assert torch.equal(a, b)
 
 
+@pytest.mark.slow
 def test_damaged_checkpoint_of_a_training_is_told(samples: list[Sample], tmp_path: Path) -> None:
     train(SMALL["edof_net"], samples, samples[:1], tmp_path)
     (checkpoint,) = tmp_path.glob("*.pt")
+    whole = torch.load(checkpoint, weights_only=True)
+    for part in ("network", "curve"):
+        torch.save({name: value for name, value in whole.items() if name != part}, checkpoint)
+        with pytest.raises(InputError, match=rf"{checkpoint.name}: is of another version of the code; delete it"):
+            train(SMALL["edof_net"], samples, samples[:1], tmp_path)
     checkpoint.write_bytes(checkpoint.read_bytes()[:200])
-    with pytest.raises(InputError, match=rf"{checkpoint.name}: the training's checkpoint cannot be read; delete it"):
+    with pytest.raises(InputError, match=rf"{checkpoint.name}: the checkpoint cannot be read; delete it"):
         train(SMALL["edof_net"], samples, samples[:1], tmp_path)
 
 
+@pytest.mark.slow
 def test_best_step_is_that_of_the_smallest_validation_error(samples: list[Sample], tmp_path: Path) -> None:
     done = train(replace(SMALL["edof_net"], learning_rate=0.05), samples, samples[:1], tmp_path)
     assert done.best_step == min(done.curve, key=lambda row: row["validation"])["step"]
@@ -174,6 +189,7 @@ def test_best_step_is_that_of_the_smallest_validation_error(samples: list[Sample
     assert done.network.error(samples[0]) == pytest.approx(min(errors)) and len(errors) == 12
 
 
+@pytest.mark.slow
 def test_no_training_sees_its_left_out_scene_or_its_validation_frames() -> None:
     def shot(place: str, number: int) -> Shot:
         value = np.full((3, 32, 32), ("abc".index(place) * 4 + number) / 12, dtype=np.float32)
@@ -222,13 +238,19 @@ def test_test_error_is_that_of_the_left_out_scene() -> None:
     assert blind_error(EdofNet(), learned, [bright]) == pytest.approx(0.25)
 
 
-def test_identity_changes_with_all_that_is_learned_from(samples: list[Sample]) -> None:
+def test_fingerprint_changes_with_all_that_is_learned_from(samples: list[Sample]) -> None:
     one = SMALL["edof_net"]
     changed = replace(samples[0], psi=samples[0].psi + 1), replace(samples[0], capture=samples[0].capture / 2)
-    names = [identity(recipe, [first]) for recipe in (one, replace(one, seed=1)) for first in (samples[0], *changed)]
-    assert len(set(names)) == 6 and identity(one, [samples[0]]) == names[0]
+    names = [
+        fingerprint(recipe, [first], [last])
+        for recipe in (one, replace(one, seed=1))
+        for first, last in itertools.product((samples[0], *changed), repeat=2)
+    ]
+    assert len(set(names)) == 18 and fingerprint(one, [samples[0]], [samples[0]]) == names[0]
+    assert fingerprint(one, samples[:1], samples[1:]) != fingerprint(one, samples, [])
 
 
+@pytest.mark.slow
 def test_stage_writes_weights_and_cards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     params = {
         **{"scale": "small", "seed": 0, "dataset": "motorcycle"},
@@ -236,6 +258,8 @@ def test_stage_writes_weights_and_cards(tmp_path: Path, monkeypatch: pytest.Monk
     }
     # A photograph of the motorcycle takes a minute.
     monkeypatch.setattr(Frames, "samples", lambda self, place: list(composed(1, 9, 2)))
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "former.safetensors").write_bytes(b"of a plan that is no more")
     run("edof_net", params, tmp_path / "out", tmp_path / "work")
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == [
         *("README.md", "composed.json", "composed.safetensors", "textures.json", "textures.safetensors")
@@ -244,6 +268,14 @@ def test_stage_writes_weights_and_cards(tmp_path: Path, monkeypatch: pytest.Monk
     card = read_card(tmp_path / "out" / "composed")
     assert card["left_out"] is None and card["samples"] == 2 and len(card["curve"]) == 2
     assert card["test"]["motorcycle"]["blind_error"] > 0 and card["machine"]["torch"] == torch.__version__
+    # Kept weights are scored anew; a curve that is not the training's, or other data, have it trained anew.
+    for forged in ({"test": {}}, {"validation": 0.0}, {"curve": [{**row, "validation": 0.0} for row in card["curve"]]}):
+        write_json(tmp_path / "out" / "composed.json", {**card, **forged})
+        run("edof_net", params, tmp_path / "out", tmp_path / "work")
+        assert read_card(tmp_path / "out" / "composed") == card
+    monkeypatch.setattr(Frames, "samples", lambda self, place: list(composed(1, 8, 2)))
+    run("edof_net", params, tmp_path / "out", tmp_path / "work")
+    assert read_card(tmp_path / "out" / "composed")["test"] != card["test"]
 
 
 def test_unknown_network_is_refused() -> None:
@@ -251,11 +283,28 @@ def test_unknown_network_is_refused() -> None:
         train_stage("gan")
 
 
+@pytest.mark.slow
 def test_weights_survive_the_disk(samples: list[Sample], tmp_path: Path) -> None:
     network = train(SMALL["depth_fcn"], samples, samples[:1], tmp_path).network
     write_weights(tmp_path / "net", network, {"network": "depth_fcn", "left_out": None})
     read = read_weights(tmp_path / "net")
     assert np.abs(read.estimate(samples[0].capture) - network.estimate(samples[0].capture)).max() < 0.05
+
+
+def test_training_that_comes_out_the_same_leaves_no_trace(tmp_path: Path) -> None:
+    """By the committed weights, trained by whatever wrote them: written anew on another day they stay as they are."""
+    names = ("composed.safetensors", "composed.json")
+    committed = Path(__file__).resolve().parent.parent / "results" / "baselines" / "edof_net"
+    for name in names:
+        shutil.copy(committed / name, tmp_path)
+    before = [(tmp_path / name).read_bytes() for name in names]
+    age = (tmp_path / names[0]).stat().st_mtime_ns
+    card = {**read_card(tmp_path / "composed"), "seconds": 1e6, "machine": {}}
+    written = write_weights(tmp_path / "composed", read_weights(tmp_path / "composed"), card)
+    assert [(tmp_path / name).read_bytes() for name in names] == before
+    assert (tmp_path / names[0]).stat().st_mtime_ns == age and written["seconds"] < 1e6
+    write_weights(tmp_path / "composed", EdofNet(), card)
+    assert read_card(tmp_path / "composed")["seconds"] == 1e6, "other weights, another card"
 
 
 def test_faulty_weights_are_told(samples: list[Sample], tmp_path: Path) -> None:

@@ -14,17 +14,17 @@ import pytest
 import torch
 
 from dpcip import bench, bench_speed
-from dpcip.bench import VARIANTS, Target, follow, identity, in_small, probe, run_bench, scores, stepper_for, target
+from dpcip.bench import VARIANTS, Target, follow, identity, run_bench, scores, stepper_for, target
 from dpcip.bench_report import ROW_KEYS, cases, curves, seconds_of, seconds_to, summary, table
 from dpcip.bench_speed import measure_speed, scaling, seconds_per_step
 from dpcip.errors import InputError
 from dpcip.io import claimed
+from dpcip.keys import arithmetic
 from dpcip.machine import peak_gib
-from dpcip.settings import PRESETS, Settings
-from dpcip.solver import Diverged, Stepper
+from dpcip.settings import Settings
+from dpcip.solver import Diverged, Stepper, uses_bfloat16
 
 TINY = Settings(iterations=20, l2_iterations=5, channels_last=True)
-NUMBERS = [0.5, 0.25]  # a probe's
 COSTS = {"paper": (0.5, 0.0, 0.0), "fast": (1.0, 5.0, 10.0), "thorough": (1.0, 5.0, 10.0), "released": (5.0, 0.0, 0.0)}
 SPEED = {
     name: {"seconds_per_iteration": each, "seconds_before": before, "seconds_after": after}
@@ -108,25 +108,6 @@ def test_target_is_the_middle_of_a_scene() -> None:
         target("moon")
 
 
-def test_in_small_keeps_the_recipe() -> None:
-    small = in_small(PRESETS["fast"])
-    assert small.camera == "masked" and small.warmup_iterations > 0 and small.refine and small.iterations < 20
-    assert in_small(PRESETS["paper"]).warmup_iterations == 0
-
-
-def test_probe_sees_arithmetic_but_not_the_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    threads = torch.get_num_threads()
-    before = probe(TINY)
-    torch.set_num_threads(3 - min(threads, 2))
-    try:
-        assert probe(TINY) == before and torch.get_num_threads() != threads
-    finally:
-        torch.set_num_threads(threads)
-    rate = Stepper.learning_rate
-    monkeypatch.setattr(Stepper, "learning_rate", lambda self: 0.99 * rate(self))
-    assert not np.allclose(probe(TINY), before, rtol=bench.PROBE_TOLERANCE)
-
-
 @pytest.fixture
 def tiny(monkeypatch: pytest.MonkeyPatch) -> Target:
     """A target, and the variant "tiny" that solves it in a moment."""
@@ -185,56 +166,58 @@ def with_stepper(monkeypatch: pytest.MonkeyPatch, **faults: object) -> None:
 
 
 def test_run_is_kept_and_read_back(faked: Target, tmp_path: Path) -> None:
-    run = follow("tiny", faked, 3, tmp_path, NUMBERS)
+    run = follow("tiny", faked, 3, tmp_path)
     assert [one["iteration"] for one in run["rows"]] == list(range(1, 21)) and run["diverged"] is None
-    assert follow("tiny", faked, 3, tmp_path, NUMBERS) == run and len(FakeStepper.made) == 1
+    assert follow("tiny", faked, 3, tmp_path) == run and len(FakeStepper.made) == 1
     assert [path.name for path in tmp_path.iterdir()] == ["tiny_table_3.json"]
 
 
-def with_other_settings(truth: Target, monkeypatch: pytest.MonkeyPatch) -> tuple[Target, list[float]]:
-    monkeypatch.setitem(VARIANTS, "tiny", dataclasses.replace(TINY, l2_iterations=7))  # which a probe cannot see
-    return truth, NUMBERS
+def with_other_settings(truth: Target, monkeypatch: pytest.MonkeyPatch) -> Target:
+    monkeypatch.setitem(VARIANTS, "tiny", dataclasses.replace(TINY, l2_iterations=7))
+    return truth
 
 
-def with_other_capture(truth: Target, monkeypatch: pytest.MonkeyPatch) -> tuple[Target, list[float]]:
+def with_other_capture(truth: Target, monkeypatch: pytest.MonkeyPatch) -> Target:
     capture = truth.capture.copy()
     capture[0, 0, 0] = 1 - capture[0, 0, 0]
-    return dataclasses.replace(truth, capture=capture), NUMBERS
+    return dataclasses.replace(truth, capture=capture)
 
 
-def with_other_size(truth: Target, monkeypatch: pytest.MonkeyPatch) -> tuple[Target, list[float]]:
+def with_other_size(truth: Target, monkeypatch: pytest.MonkeyPatch) -> Target:
     arrays = {name: getattr(truth, name) for name in ("capture", "sharp", "psi")}  # the same bytes
-    return dataclasses.replace(truth, **{k: v.reshape(*v.shape[:-2], 32, 128) for k, v in arrays.items()}), NUMBERS
+    return dataclasses.replace(truth, **{k: v.reshape(*v.shape[:-2], 32, 128) for k, v in arrays.items()})
 
 
-def with_other_depth(truth: Target, monkeypatch: pytest.MonkeyPatch) -> tuple[Target, list[float]]:
-    return dataclasses.replace(truth, psi=truth.psi + 1), NUMBERS
+def with_other_depth(truth: Target, monkeypatch: pytest.MonkeyPatch) -> Target:
+    return dataclasses.replace(truth, psi=truth.psi + 1)
 
 
-def with_other_probe(truth: Target, monkeypatch: pytest.MonkeyPatch) -> tuple[Target, list[float]]:
-    return truth, [0.5, 0.26]
+def with_other_algorithm(truth: Target, monkeypatch: pytest.MonkeyPatch) -> Target:
+    monkeypatch.setattr(bench, "ALGORITHM", bench.ALGORITHM + 1)
+    return truth
 
 
-def with_longer_probe(truth: Target, monkeypatch: pytest.MonkeyPatch) -> tuple[Target, list[float]]:
-    return truth, [0.5, 0.25, 0.125]
+def with_other_arithmetic(truth: Target, monkeypatch: pytest.MonkeyPatch) -> Target:
+    monkeypatch.setattr(bench, "uses_bfloat16", lambda settings, device: not uses_bfloat16(settings, device))
+    return truth
 
 
 CHANGES = (
     *(with_other_settings, with_other_capture, with_other_size),
-    *(with_other_depth, with_other_probe, with_longer_probe),
+    *(with_other_depth, with_other_algorithm),
 )
 
 
 @pytest.mark.parametrize("change", CHANGES)
 def test_kept_run_of_something_else_is_run_anew(change, faked, tmp_path, monkeypatch, caplog) -> None:
-    follow("tiny", faked, 0, tmp_path, NUMBERS)
-    truth, numbers = change(faked, monkeypatch)
+    follow("tiny", faked, 0, tmp_path)
+    truth = change(faked, monkeypatch)
     caplog.set_level(logging.INFO, "dpcip")
-    follow("tiny", truth, 0, tmp_path, numbers)
+    follow("tiny", truth, 0, tmp_path)
     assert len(FakeStepper.made) == 2 and len(caplog.messages) == 1 and "run anew" in caplog.text
 
 
-@pytest.mark.parametrize("change", [None, *CHANGES])
+@pytest.mark.parametrize("change", [None, *CHANGES, with_other_arithmetic])
 def test_checkpoint_of_something_else_is_not_resumed(change, faked, tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(bench, "CHECKPOINT_SECONDS", -1)
     step = FakeStepper.step
@@ -246,49 +229,59 @@ def test_checkpoint_of_something_else_is_not_resumed(change, faked, tmp_path, mo
 
     with monkeypatch.context() as until_cut, pytest.raises(KeyboardInterrupt):
         until_cut.setattr(FakeStepper, "step", cut)
-        follow("tiny", faked, 0, tmp_path, NUMBERS)
+        follow("tiny", faked, 0, tmp_path)
     begins = []
     monkeypatch.setattr(FakeStepper, "step", lambda stepper: (begins.append(stepper.iteration), step(stepper)))
-    truth, numbers = change(faked, monkeypatch) if change else (faked, NUMBERS)
-    follow("tiny", truth, 0, tmp_path, numbers)
+    truth = change(faked, monkeypatch) if change else faked
+    follow("tiny", truth, 0, tmp_path)
     assert begins[0] == (0 if change else 12)
 
 
 def test_damaged_checkpoint_is_run_anew(faked: Target, tmp_path: Path, caplog) -> None:
     (tmp_path / "tiny_table_0.pt").write_bytes(b"half a fi")
     caplog.set_level(logging.INFO, "dpcip")
-    assert len(follow("tiny", faked, 0, tmp_path, NUMBERS)["rows"]) == 20
-    assert "cannot be read; run anew" in caplog.text
+    assert len(follow("tiny", faked, 0, tmp_path)["rows"]) == 20
+    assert "cannot be read" in caplog.text and "run anew" in caplog.text
+
+
+def test_checkpoint_that_no_longer_fits_the_code_is_told(faked: Target, tmp_path: Path) -> None:
+    ours = bench.identity("tiny", faked, 0)
+    cpu = torch.device("cpu")
+    ours["arithmetic"] = arithmetic(cpu, uses_bfloat16(bench.VARIANTS["tiny"], cpu))
+    torch.save({**ours, "rows": [], "steps": 3, "stepper": {"steps": 3}}, tmp_path / "tiny_table_0.pt")
+    with pytest.raises(InputError, match=r"tiny_table_0.pt: is of another version of the code; delete it"):
+        follow("tiny", faked, 0, tmp_path)
 
 
 def test_rolled_back_rows_go_and_their_steps_are_charged(faked: Target, tmp_path, monkeypatch) -> None:
     with_stepper(monkeypatch, back={9: 5})
-    rows = follow("tiny", faked, 0, tmp_path, NUMBERS)["rows"]
+    rows = follow("tiny", faked, 0, tmp_path)["rows"]
     assert [one["iteration"] for one in rows] == list(range(1, 21))
     assert [one["steps"] for one in rows] == [*range(1, 6), *range(10, 25)]
 
 
 def test_diverged_run_ends_with_its_rows(faked: Target, tmp_path: Path, monkeypatch) -> None:
     with_stepper(monkeypatch, fatal=8)
-    run = follow("tiny", faked, 0, tmp_path, NUMBERS)
+    run = follow("tiny", faked, 0, tmp_path)
     assert run["diverged"] == "the loss spiked 11 times"
     assert [one["iteration"] for one in run["rows"]] == list(range(1, 8)) and run["rows"][-1]["steps"] == 8
-    assert follow("tiny", faked, 0, tmp_path, NUMBERS) == run  # it would diverge again
+    assert follow("tiny", faked, 0, tmp_path) == run  # it would diverge again
 
 
 def test_last_row_is_the_end_whatever_the_looks(faked: Target, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setitem(VARIANTS, "tiny", dataclasses.replace(TINY, iterations=100))
     with_stepper(monkeypatch, end=33)
-    rows = follow("tiny", faked, 0, tmp_path, NUMBERS)["rows"]
+    rows = follow("tiny", faked, 0, tmp_path)["rows"]
     assert [one["iteration"] for one in rows] == [5, 10, 15, 20, 25, 30, 33]
 
 
 def test_first_row_is_the_start_where_there_is_one(faked: Target, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setitem(VARIANTS, "tiny", dataclasses.replace(TINY, warmup_iterations=3))
-    rows = follow("tiny", faked, 0, tmp_path, NUMBERS)["rows"]
+    rows = follow("tiny", faked, 0, tmp_path)["rows"]
     assert [one["iteration"] for one in rows] == [0, *range(4, 21)] and rows[0]["steps"] == 0
 
 
+@pytest.mark.slow
 def test_fit_is_that_of_the_scored_image(tiny: Target) -> None:
     stepper = stepper_for(tiny, dataclasses.replace(TINY, iterations=2, refine=True))
     stepper.step()
@@ -300,9 +293,10 @@ def test_fit_is_that_of_the_scored_image(tiny: Target) -> None:
     assert set(ROW_KEYS) <= {"steps", *row}
 
 
+@pytest.mark.slow
 def test_interrupted_run_goes_on(tiny: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bench, "LOOKS", 4)
-    whole = follow("tiny", tiny, 0, tmp_path / "whole", NUMBERS)
+    whole = follow("tiny", tiny, 0, tmp_path / "whole")
     monkeypatch.setattr(bench, "CHECKPOINT_SECONDS", 0)
     step, steps = Stepper.step, []
 
@@ -314,9 +308,9 @@ def test_interrupted_run_goes_on(tiny: Target, tmp_path: Path, monkeypatch: pyte
 
     monkeypatch.setattr(Stepper, "step", cut)
     with pytest.raises(KeyboardInterrupt):
-        follow("tiny", tiny, 0, tmp_path / "cut", NUMBERS)
+        follow("tiny", tiny, 0, tmp_path / "cut")
     monkeypatch.setattr(Stepper, "step", lambda stepper: (steps.append(stepper.iteration), step(stepper))[1])
-    resumed = follow("tiny", tiny, 0, tmp_path / "cut", NUMBERS)
+    resumed = follow("tiny", tiny, 0, tmp_path / "cut")
     assert resumed["rows"] == whole["rows"] and whole["rows"][-1]["psnr_db"] > 5
     assert steps[-3:] == [17, 18, 19] and len(steps) == 17 + 3
 
@@ -353,6 +347,7 @@ def test_clock_waits_for_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
     assert events == ["wait", "clock", "step", "step", "step", "wait", "clock"]
 
 
+@pytest.mark.slow
 def test_failed_scaling_is_told_not_raised(monkeypatch: pytest.MonkeyPatch, caplog) -> None:
     monkeypatch.setattr(
         bench_speed, "SCALING", "import sys; sys.exit('a\\nno memory') if '2' in sys.argv else print('{}')"
@@ -362,6 +357,7 @@ def test_failed_scaling_is_told_not_raised(monkeypatch: pytest.MonkeyPatch, capl
     assert caplog.messages == ["bench: large failed: no memory"]
 
 
+@pytest.mark.slow
 def test_peak_memory_is_the_process_own() -> None:
     held = np.ones(400 * 2**17)  # 400 MiB
     code = "from dpcip.machine import peak_gib; print(peak_gib())"
@@ -384,10 +380,9 @@ SPEED_FILE = {
 def folder(tiny: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A bench's folder with speeds and three runs."""
     monkeypatch.setattr(bench, "target", lambda place: dataclasses.replace(tiny, name=place))
-    monkeypatch.setattr(bench, "probe", lambda settings: NUMBERS)
     (tmp_path / "runs").mkdir()
     for run in RUNS:
-        whole = {**identity(run["variant"], tiny, 0), "probe": NUMBERS, "diverged": None, "rows": run["rows"]}
+        whole = {**identity(run["variant"], tiny, 0), "diverged": None, "rows": run["rows"]}
         (tmp_path / "runs" / f"{run['variant']}_table_0.json").write_text(json.dumps(whole))
     (tmp_path / "speed.json").write_text(json.dumps(SPEED_FILE))
     return tmp_path
@@ -409,12 +404,9 @@ def test_report_from_kept_runs(folder: Path) -> None:
 
 
 def test_bench_runs_what_is_missing_and_reports(folder: Path, faked: Target, monkeypatch) -> None:
-    probed = []
     monkeypatch.setattr(bench, "measure", lambda variants, captures: SPEED_FILE)
-    monkeypatch.setattr(bench, "probe", lambda settings: probed.append(settings) or NUMBERS)
     run_bench(folder, ["table"], [0, 1], ["paper", "fast", "thorough"], only_report=False)
     assert [stepper.settings.seed for stepper in FakeStepper.made] == [1, 1, 1]  # those of seed 0 are there
-    assert len(probed) == 2  # `thorough` is `fast` for longer
     found = json.loads((folder / "summary.json").read_text())
     assert [(case["scene"], case["seed"]) for case in found["cases"]] == [("table", 0), ("table", 1)]
 
@@ -431,7 +423,7 @@ def test_report_without_the_largest_image(folder: Path) -> None:
         ({"settings": {"iterations": 7}}, "'settings' is not that of the bench"),
         ({"target": "0"}, "'target' is not that of the bench"),
         ({"scene": 5}, "wrong kind"),
-        ({"probe": [0.5]}, "arithmetic"),
+        ({"algorithm": 0}, "'algorithm' is not that of the bench"),
         ({"rows": []}, "wrong kind"),
         ({"rows": [{"iteration": 5}]}, "KeyError"),
         ({"rows": [row(5, 25, 0.2) | {"ssim": None}]}, "TypeError"),
@@ -466,7 +458,7 @@ def test_report_needs_sound_speeds(text: str | None, folder: Path) -> None:
 def test_report_needs_runs(folder: Path) -> None:
     for path in (folder / "runs").iterdir():
         path.unlink()
-    with pytest.raises(InputError, match="runs: holds no run of the present code"):
+    with pytest.raises(InputError, match="runs: holds no run of the present algorithm"):
         report(folder)
 
 

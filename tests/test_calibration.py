@@ -222,6 +222,7 @@ def test_the_command_on_files(files: Path, monkeypatch, capsys) -> None:
     assert cv2.imread("bank.png").std() > 20
 
 
+@pytest.mark.slow
 def test_tone_curves_of_photograph_and_original(files: Path, monkeypatch, capsys) -> None:
     """Stored with curves of their own: with them the mask is found, without them none, and the message says why."""
     where = np.full((160, 160), -3.0)

@@ -80,6 +80,18 @@ def test_linear_in_the_image_and_vjp_is_the_adjoint(odd_bank: PsfBank, size: tup
     assert (result * y).sum().item() == pytest.approx((x * vjp(y)[0]).sum().item(), rel=1e-12)
 
 
+@pytest.mark.parametrize("latent", [(), (0, 0)])
+@pytest.mark.parametrize("size", SIZES)
+def test_adjoint_of_the_layered_camera_is_autograds(
+    odd_bank: PsfBank, size: tuple[int, int], latent: tuple[int, ...]
+) -> None:
+    bank = PsfBank(odd_bank.psf, odd_bank.psi, latent=latent)
+    psi, y = random_scene(size, odd_bank)[1], random_scene(size, odd_bank)[0]
+    camera = MaskedDCM(bank, size).at(psi)
+    x = random_scene(size, odd_bank)[0][: bank.n_latent]
+    assert torch.allclose(camera.adjoint(y), torch.func.vjp(camera, x)[1](y)[0], rtol=0, atol=1e-12)
+
+
 @pytest.mark.parametrize("size", SIZES)
 def test_masked_dcm_is_the_simulator_where_layers_are_on_its_planes(odd_bank: PsfBank, size: tuple[int, int]) -> None:
     sharp, psi = random_scene(size, odd_bank)

@@ -60,6 +60,7 @@ def test_psf_of_other_optics(files: Path, monkeypatch) -> None:
     assert PsfBank.load(Path("b.mat")).psf.shape == (15, 1, 31, 31)
 
 
+@pytest.mark.slow
 def test_simulate_solve_evaluate(files: Path, monkeypatch, capsys) -> None:
     assert run(monkeypatch, "simulate", "photo.png", "depth.npy", "--unit", "m", "--out", "coded.png") == 0
     options = ["--preset", "paper", "--iterations", 8, "--psf", "bank.npz", "--seed", 3]
@@ -291,6 +292,7 @@ def test_bad_input_ends_in_one_line(case: str, files: Path, monkeypatch, capfd) 
     assert sorted(p.name for p in files.iterdir() if p.name != "result") == [n for n in before if n != "result"]
 
 
+@pytest.mark.slow
 def test_bad_input_keeps_what_was_computed(files: Path, monkeypatch) -> None:
     """A second command with wrong input leaves the first one's results alone."""
     assert run(monkeypatch, *SOLVE) == 0
@@ -300,6 +302,7 @@ def test_bad_input_keeps_what_was_computed(files: Path, monkeypatch) -> None:
     assert {p: p.read_bytes() for p in Path("result").iterdir()} == before
 
 
+@pytest.mark.slow
 def test_another_photographs_result_is_not_overwritten(files: Path, monkeypatch, capsys) -> None:
     assert run(monkeypatch, *SOLVE) == 0
     before = Path("result/psi.npy").read_bytes()
@@ -314,6 +317,7 @@ def test_one_solve_at_a_time_in_a_folder(files: Path, monkeypatch, capsys) -> No
     assert "another solve is writing there" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_out_of_time_then_the_same_command(files: Path, monkeypatch, capsys) -> None:
     command = ("solve", "photo.png", "--out", "result", "--preset", "paper", "--iterations", 3, "--max-seconds", 1e-9)
     for stopped_by in ("max_seconds", "max_seconds", "iterations"):
@@ -323,6 +327,7 @@ def test_out_of_time_then_the_same_command(files: Path, monkeypatch, capsys) -> 
     assert "already solved" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_wrong_sizes_in_evaluate(files: Path, monkeypatch, capsys) -> None:
     assert run(monkeypatch, *SOLVE) == 0
     write_image(files / "other.png", np.random.default_rng(0).random((3, 70, 70)))
@@ -340,6 +345,7 @@ def test_sixteen_bit_capture_is_not_rounded(files: Path, monkeypatch) -> None:
     assert read_depth(Path("depth.npy"), "m").shape == (64, 72)
 
 
+@pytest.mark.slow
 def test_study_of_a_list(files: Path, monkeypatch, capsys) -> None:
     Path("list.csv").write_text("frame,factor,preset,iterations,generator\ntable_14,4,paper,2,pip\n")
     assert run(monkeypatch, "study", "list.csv", "--out", "rows.csv", "--work", "work") == 0
@@ -353,9 +359,10 @@ def test_study_of_a_list(files: Path, monkeypatch, capsys) -> None:
 def test_bench_without_anything_to_report_on_says_so(files: Path, monkeypatch, capsys) -> None:
     assert run(monkeypatch, "bench", "--out", "results", "--report") == 2
     told = capsys.readouterr().err
-    assert "holds no run of the present code" in told and told.count("\n") == 1
+    assert "holds no run of the present algorithm" in told and told.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_a_captures_folder_in_tiles_with_its_tone_curve(tmp_path: Path, monkeypatch, capsys, caplog) -> None:
     """Read as its capture.yaml says, solved in tiles, written with its tone curve, and told in the report."""
     small = PsfBank.synthesise(psi=np.array([-2.0, 0, 2]), size=15)
@@ -382,6 +389,7 @@ def test_a_captures_folder_in_tiles_with_its_tone_curve(tmp_path: Path, monkeypa
     assert "holds the result of another photograph or other settings" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_out_of_time_in_tiles(tmp_path: Path, monkeypatch, capsys) -> None:
     small = PsfBank.synthesise(psi=np.array([-2.0, 0, 2]), size=15)
     write_image(tmp_path / "photo.png", np.random.default_rng(0).random((3, 92, 140)))

@@ -3,7 +3,9 @@
 import dataclasses
 
 import numpy as np
+import pytest
 import torch
+from margins import assert_clears
 from scipy.ndimage import gaussian_filter
 
 from dpcip.camera import MaskedDCM, simulate
@@ -16,6 +18,7 @@ from dpcip.sensor import Sensor
 WINDOW = slice(100, 196), slice(200, 328)
 
 
+@pytest.mark.slow
 def test_soft_generator_output_gets_detail_and_sharp_depth_edges(bank: PsfBank, fine_bank: PsfBank) -> None:
     """What a generator leaves: the image without its finest detail, the depth smeared over its edges."""
     whole = next(shot for shot in rendered() if shot.name == "table_14").read()
@@ -27,6 +30,9 @@ def test_soft_generator_output_gets_detail_and_sharp_depth_edges(bank: PsfBank, 
     with torch.no_grad():
         image, depth = refined(capture, single, soft, smeared)
         fit_db = -10 * (MaskedDCM(single, psi.shape)(image, depth) - capture).square().mean().log10().item()
-    assert image_metrics(image.numpy(), sharp)["psnr_db"] > image_metrics(soft.numpy(), sharp)["psnr_db"] + 1
-    assert np.square(depth.numpy() - psi).mean() < 0.93 * np.square(smeared.numpy() - psi).mean()
-    assert fit_db > 50 and image.min() >= 0 and image.max() <= 1
+    gain_db = image_metrics(image.numpy(), sharp)["psnr_db"] - image_metrics(soft.numpy(), sharp)["psnr_db"]
+    of_smeared = np.square(depth.numpy() - psi).mean() / np.square(smeared.numpy() - psi).mean()
+    assert_clears("refined: finer detail (dB)", gain_db, above=1, spread=0.2)
+    assert_clears("refined: squared depth error by the smeared one's", of_smeared, below=0.93, spread=0.02)
+    assert_clears("refined: the capture stays explained (dB)", fit_db, above=50, spread=0.5)
+    assert image.min() >= 0 and image.max() <= 1

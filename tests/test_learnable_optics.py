@@ -91,6 +91,7 @@ def test_derivatives_are_right() -> None:
         assert torch.autograd.gradcheck(psf, values, atol=1e-6, fast_mode=True)
 
 
+@pytest.mark.slow
 def test_no_step_leaves_the_bounds() -> None:
     module = all_learnt(Optics(), dtype=torch.float32)
     optimizer = torch.optim.SGD(module.parameters(), lr=1e9)
@@ -160,6 +161,7 @@ def learnt(module: LearnableOptics, capture: Tensor, image: Tensor, psi: Tensor)
     return losses
 
 
+@pytest.mark.slow
 def test_phases_and_aperture_are_found_when_the_scene_is_known() -> None:
     """Phases off by 0.3 and -0.2 rad, aperture scale by 3 %: found again."""
     true = Optics(mask=RingMask(phases_rad=(0, 6.3, 12.1)), airy_px=1.9044 * 1.03)
@@ -172,6 +174,7 @@ def test_phases_and_aperture_are_found_when_the_scene_is_known() -> None:
     assert module.optics().airy_px == pytest.approx(true.airy_px, rel=0.003)
 
 
+@pytest.mark.slow
 def test_defocus_offset_is_found_when_psi_is_known() -> None:
     image, psi = scene()
     true = LearnableOptics(Optics(), PLANES + 0.2, 31)

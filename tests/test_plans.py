@@ -36,6 +36,7 @@ def test_other_scales_are_the_notebooks_own_cases() -> None:
         plans.plan_of_scale(params, "huge")
 
 
+@pytest.mark.slow
 def test_price_grows_with_pixels_and_iterations_and_is_measured_once_a_recipe(monkeypatch: pytest.MonkeyPatch) -> None:
     measured = []
     measure = plans.estimate_cost
@@ -49,6 +50,7 @@ def test_price_grows_with_pixels_and_iterations_and_is_measured_once_a_recipe(mo
     assert wide["memory_gib"][0] > prices["memory_gib"][0] and wide["width"][0] == 1024
 
 
+@pytest.mark.slow
 def test_total_states_the_assumption_behind_gpu_hours() -> None:
     prices = plans.price([SMALL], size=(128, 64))
     prices["seconds"] = 7200.0
@@ -57,6 +59,7 @@ def test_total_states_the_assumption_behind_gpu_hours() -> None:
     assert "0.2 GPU-hours, assuming that one GPU is 10 times as fast" in plans.total(prices, 10)
 
 
+@pytest.mark.slow
 def test_dry_run_lists_every_solve_and_solves_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

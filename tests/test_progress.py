@@ -63,6 +63,7 @@ def test_failure_records_no_seconds(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert not list(tmp_path.glob("*.json")) and not list(tmp_path.glob("*.seconds"))
 
 
+@pytest.mark.slow
 def test_seconds_before_a_kill_count(tmp_path: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": str(TOP)}
     first = subprocess.Popen([sys.executable, "-c", SLEEPER, str(tmp_path), "600"], env=environment)

@@ -36,7 +36,7 @@ def test_table_of_claims_is_the_results() -> None:
 def test_readme_opens_with_its_essence() -> None:
     """On the first screens: one picture, one table, the diagram, the two commands, in that order."""
     readme = (TOP / "README.md").read_text(encoding="utf-8")
-    places = [readme.index(mark) for mark in ("depth_example.png", BEGIN, "docs/method.svg", "make repro    #")]
+    places = [readme.index(mark) for mark in ("depth_example.webp", BEGIN, "docs/method.svg", "make repro    #")]
     assert places == sorted(places)
     assert readme[: places[-1]].count("\n") < 60
 

@@ -19,7 +19,6 @@ from dpcip.report_page import BEGIN, END, SECTIONS, page, quote_summary
 from dpcip.site import build
 
 RESULTS = Path(__file__).resolve().parent.parent / "results"
-NO_TIMES = Path("no-times.json")
 
 
 @pytest.fixture
@@ -55,12 +54,12 @@ def test_every_claim_is_answered_by_its_table_or_said_to_be_open(results: Path) 
 
 def test_values_and_verdicts_are_the_tables(results: Path) -> None:
     frame = pd.read_csv(results / "tables" / "table2_edof.csv")
-    former = page(results, NO_TIMES, "laptop").count("12.35")
+    former = page(results, "laptop").count("12.35")
     line = int(frame.index[(frame["method"] == "DPCIP") & frame["paper"].notna()][0])
     change(results, "table2_edof", line, ours=12.345, verdict="reproduced")
     found = line_of(results, "all-in-focus image, PSNR")
     assert (found["paper"], found["ours"], found["verdict"]) == ("30.67", "12.35", "reproduced")
-    text = page(results, NO_TIMES, "laptop")
+    text = page(results, "laptop")
     assert text.count("12.35") == former + 2, "in the claims and in the table"
 
 
@@ -116,9 +115,9 @@ def test_cost_of_the_papers_scale_is_the_bench_extrapolated(results: Path) -> No
     bench = json.loads(path.read_text())
     bench["scaling"]["512x1024"]["seconds_per_iteration"] = 3.6
     path.write_text(json.dumps(bench))
-    assert "1650 hours of that machine, 3301 core-hours" in page(results, NO_TIMES, "laptop")  # 330 x 5001 x 3.6 s
+    assert "1650 hours of that machine, 3301 core-hours" in page(results, "laptop")  # 330 x 5001 x 3.6 s
     path.unlink()
-    assert "core-hours" not in page(results, NO_TIMES, "laptop")
+    assert "core-hours" not in page(results, "laptop")
 
 
 def test_worst_energy_decides(results: Path) -> None:
@@ -130,14 +129,14 @@ def test_worst_energy_decides(results: Path) -> None:
 def test_missing_table_and_bench_are_said_to_be_missing(results: Path) -> None:
     (results / "tables" / "table4_generators.csv").unlink()
     (results / "bench" / "summary.json").unlink()
-    text = page(results, NO_TIMES, "laptop")
+    text = page(results, "laptop")
     assert "Not made yet: `results/tables/table4_generators.csv` is not there." in text
     assert "Not made yet: `results/bench/summary.json` is not there." in text
     assert line_of(results, "order of the generators")["verdict"] == NOT_MADE
 
 
 def test_links_and_pictures_of_the_report_are_there(results: Path) -> None:
-    for link in re.findall(r"\]\(([^)]+)\)", page(results, NO_TIMES, "laptop")):
+    for link in re.findall(r"\]\(([^)]+)\)", page(results, "laptop")):
         assert (RESULTS / link).is_file(), link
 
 
@@ -189,7 +188,7 @@ def test_site_holds_report_notebooks_and_what_they_link_to(results: Path, tmp_pa
         shutil.copy(RESULTS / "notebooks" / f"{name}.ipynb", results / "notebooks")
     with pytest.raises(InputError, match="run `make repro` first"):
         build(results, tmp_path / "site")
-    (results / "REPORT.md").write_text(page(results, NO_TIMES, "laptop"))
+    (results / "REPORT.md").write_text(page(results, "laptop"))
     index = build(results, tmp_path / "site")
     html = index.read_text()
     assert 'name="viewport"' in html and "What became of the paper" in html
@@ -200,6 +199,9 @@ def test_site_holds_report_notebooks_and_what_they_link_to(results: Path, tmp_pa
         "05_generators.html",
     }
     assert [link for link in links - left_out if not (index.parent / link).is_file()] == []
+    for name in ("01_camera", "05_generators"):
+        pictures = re.findall(r'<img[^>]*\bsrc="([^"]+)"', (index.parent / f"{name}.html").read_text())
+        assert len(pictures) > 3 and [p for p in pictures if not (index.parent / p).is_file()] == []
     of_notebook = set(
         re.findall(r'href="((?:\.\./|tables/)[^"#:]+)"', (tmp_path / "site" / "05_generators.html").read_text())
     )

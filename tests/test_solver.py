@@ -16,17 +16,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from margins import assert_clears
 
+from dpcip import runner
 from dpcip import solver as solver_module
 from dpcip.camera import simulate
 from dpcip.cost import estimate_cost
+from dpcip.digest import modules_used
 from dpcip.errors import InputError
 from dpcip.finish import refined
 from dpcip.io import write_image
 from dpcip.metrics import depth_metrics, image_metrics
 from dpcip.optics import Lens
 from dpcip.psf import PsfBank
-from dpcip.runner import PROGRESS_FILE, SOLVING_MODULES, Solution, fingerprint, solve
+from dpcip.runner import PROGRESS_FILE, Solution, fingerprint, solve
 from dpcip.scenes import Scene, motorcycle
 from dpcip.sensor import Sensor
 from dpcip.settings import PRESETS, Settings, with_iterations
@@ -51,6 +54,7 @@ def capture(scene: Scene, bank: PsfBank) -> np.ndarray:
     return Sensor().expose(simulate(scene.sharp, scene.psi(bank.lens), bank))
 
 
+@pytest.mark.slow
 def test_solver_recovers_image_and_depth(capture: np.ndarray, scene: Scene, bank: PsfBank) -> None:
     """End to end: a sharper image than the capture, and a depth far better than the best constant.
 
@@ -59,27 +63,29 @@ def test_solver_recovers_image_and_depth(capture: np.ndarray, scene: Scene, bank
     settings = dataclasses.replace(PRESETS["fast"], iterations=160, l2_iterations=80)
     psi = scene.psi(bank.lens)
     error_of_constant = depth_metrics(np.full_like(psi, np.median(psi)), psi, valid=scene.valid)["psi_mae"]
-    gains_db, errors = [], []
+    fits_db, gains_db, errors = [], [], []
     for seed in range(3):
         solution = solve(capture, bank, dataclasses.replace(settings, seed=seed), progress=False)
         gains_db.append(image_metrics(solution.sharp, scene.sharp)["psnr_db"])
         errors.append(depth_metrics(solution.psi, psi, valid=scene.valid)["psi_mae"])
-        assert solution.report["data_fit_db"] > 33
+        fits_db.append(solution.report["data_fit_db"])
         assert solution.depth_m == pytest.approx(bank.lens.depth_from_psi(solution.psi))
-    assert np.median(gains_db) > image_metrics(capture, scene.sharp)["psnr_db"] + 1
-    assert np.median(errors) < 0.75 * error_of_constant
+    gain_db = np.median(gains_db) - image_metrics(capture, scene.sharp)["psnr_db"]
+    assert_clears("each of three seeds explains the capture (dB)", min(fits_db), above=33, spread=1)
+    assert_clears("the median seed sharpens the capture (dB)", gain_db, above=1, spread=0.5)
+    of_constant = np.median(errors) / error_of_constant
+    assert_clears("the median seed's depth error by that of a constant", of_constant, below=0.75, spread=0.1)
 
 
 def test_ground_truth_has_no_way_in() -> None:
     """Nothing but capture, optics, settings and device reaches the solver; it knows no scenes or scores."""
     assert list(inspect.signature(Stepper.__init__).parameters) == ["self", "capture", "bank", "settings", "device"]
     assert "sharp" not in inspect.signature(solve).parameters
-    for module in (*SOLVING_MODULES, "cost"):
-        source = (Path(solver_module.__file__).parent / f"{module}.py").read_text()
-        for banned in ("scenes", "datasets", "metrics", "bench", "sensor"):
-            assert f"dpcip.{banned}" not in source and f"dpcip import {banned}" not in source, (module, banned)
+    used = {path.stem for path in modules_used("import dpcip.runner\nimport dpcip.tiled_solve")}
+    assert "start" in used and not used & {"scenes", "datasets", "metrics", "bench", "sensor"}
 
 
+@pytest.mark.slow
 def test_same_seed_same_numbers(capture: np.ndarray, bank: PsfBank) -> None:
     first, again = (solve(capture, bank, QUICK, progress=False) for _ in range(2))
     other = solve(capture, bank, dataclasses.replace(QUICK, seed=1), progress=False)
@@ -87,6 +93,7 @@ def test_same_seed_same_numbers(capture: np.ndarray, bank: PsfBank) -> None:
     assert not np.array_equal(first.sharp, other.sharp)
 
 
+@pytest.mark.slow
 def test_state_resumes_to_the_bit(capture: np.ndarray, bank: PsfBank, tmp_path: Path) -> None:
     whole, first = (Stepper(torch.tensor(capture), bank, QUICK, CPU) for _ in range(2))
     for _ in range(12):
@@ -107,7 +114,7 @@ import dataclasses, sys, dpcip.runner
 from dpcip.cli import main
 from dpcip.settings import PRESETS
 dpcip.runner.CHECKPOINT_SECONDS = 0.0
-PRESETS["fast"] = dataclasses.replace(PRESETS["fast"], l2_iterations=20)
+PRESETS["fast"] = dataclasses.replace(PRESETS["fast"], warmup_iterations=8, l2_iterations=10)
 sys.argv = ["dpcip", *sys.argv[1:]]
 main()
 """
@@ -117,12 +124,13 @@ def _modified(path: Path) -> int:
     return path.stat().st_mtime_ns if path.exists() else 0
 
 
+@pytest.mark.slow
 def test_kill_at_any_moment_then_the_same_command(capture: np.ndarray, tmp_path: Path) -> None:
     """kill -9 twice in mid-solve; the third run ends with the bits of a run that was never interrupted."""
     write_image(tmp_path / "coded.png", capture)
 
     def command(out: str) -> list[str]:
-        options = ["--iterations", "90", "--threads", "2", "--quiet"]
+        options = ["--generator", "pip", "--iterations", "36", "--quiet"]
         return [sys.executable, "-c", RUN, "solve", str(tmp_path / "coded.png"), "--out", str(tmp_path / out), *options]
 
     subprocess.run(command("whole"), check=True, capture_output=True)
@@ -145,6 +153,7 @@ def test_kill_at_any_moment_then_the_same_command(capture: np.ndarray, tmp_path:
     assert not (tmp_path / "killed" / "checkpoint.pt").exists()
 
 
+@pytest.mark.slow
 def test_checkpoint_of_another_solve_is_refused(capture: np.ndarray, bank: PsfBank, tmp_path: Path) -> None:
     checkpoint = tmp_path / "checkpoint.pt"
     solve(capture, bank, QUICK, checkpoint=checkpoint, progress=False)
@@ -155,6 +164,22 @@ def test_checkpoint_of_another_solve_is_refused(capture: np.ndarray, bank: PsfBa
         solve(capture, bank, QUICK, checkpoint=checkpoint, progress=False)
 
 
+@pytest.mark.slow
+def test_checkpoint_that_no_longer_fits_the_code_is_told(capture: np.ndarray, bank: PsfBank, tmp_path: Path) -> None:
+    checkpoint = tmp_path / "checkpoint.pt"
+    solve(capture, bank, QUICK, max_seconds=1e-6, checkpoint=checkpoint, progress=False)
+    whole = torch.load(checkpoint, weights_only=True)
+    stepper = whole["stepper"]
+    former_weights = {f"old.{name}": weight for name, weight in stepper["generator"].items()}
+    less = {name: value for name, value in stepper.items() if name != "best"}
+    for former in (less, {**stepper, "generator": former_weights}, {**stepper, "best": {"image": 1}}):
+        torch.save({**whole, "stepper": former}, checkpoint)
+        with pytest.raises(InputError, match=r"checkpoint.pt: is of another version of the code; delete it") as caught:
+            solve(capture, bank, QUICK, checkpoint=checkpoint, progress=False)
+        assert "\n" not in str(caught.value)
+
+
+@pytest.mark.slow
 def test_time_budget_stops_and_the_same_command_goes_on(capture: np.ndarray, bank: PsfBank, tmp_path: Path) -> None:
     checkpoint = tmp_path / "checkpoint.pt"
     short = solve(capture, bank, QUICK, max_seconds=float("nan"), checkpoint=checkpoint, progress=False)
@@ -167,6 +192,7 @@ def test_time_budget_stops_and_the_same_command_goes_on(capture: np.ndarray, ban
     assert np.array_equal(full.psi, solve(capture, bank, QUICK, progress=False).psi)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_interrupt_waits_for_the_step_and_loses_nothing(
     capture: np.ndarray, bank: PsfBank, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
@@ -188,6 +214,7 @@ def test_interrupt_waits_for_the_step_and_loses_nothing(
     assert np.array_equal(resumed.psi, solve(capture, bank, QUICK, progress=False).psi)
 
 
+@pytest.mark.slow
 def test_full_disk_costs_the_checkpoint_not_the_solve(
     capture: np.ndarray,
     bank: PsfBank,
@@ -204,6 +231,7 @@ def test_full_disk_costs_the_checkpoint_not_the_solve(
     assert "could not be saved" in caplog.text
 
 
+@pytest.mark.slow
 def test_longer_solve_goes_on_from_a_shorter_ones_checkpoint(
     capture: np.ndarray, bank: PsfBank, tmp_path: Path
 ) -> None:
@@ -214,6 +242,7 @@ def test_longer_solve_goes_on_from_a_shorter_ones_checkpoint(
     assert np.array_equal(gone_on.psi, solve(capture, bank, longer, progress=False).psi)
 
 
+@pytest.mark.slow
 def test_shorter_solve_refuses_a_longer_ones_checkpoint(capture: np.ndarray, bank: PsfBank, tmp_path: Path) -> None:
     checkpoint = tmp_path / "checkpoint.pt"
     solve(capture, bank, QUICK, checkpoint=checkpoint, progress=False)
@@ -230,19 +259,19 @@ def test_impossible_settings_are_refused(wrong: dict[str, float]) -> None:
         Settings(**wrong)  # type: ignore[arg-type]
 
 
-def test_fingerprint_covers_what_changes_the_numbers(capture: np.ndarray, bank: PsfBank) -> None:
+def test_fingerprint_covers_what_changes_the_numbers(
+    capture: np.ndarray, bank: PsfBank, monkeypatch: pytest.MonkeyPatch
+) -> None:
     base = fingerprint(capture, bank, QUICK)
     assert base == fingerprint(capture.copy(), bank, QUICK)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(threads + 1)
-    others = [fingerprint(capture, bank, QUICK)]
-    torch.set_num_threads(threads)
-    others += [
+    others = [
         fingerprint(capture + 1e-6, bank, QUICK),
         fingerprint(capture, dataclasses.replace(bank, lens=Lens(focus_m=1.0)), QUICK),
         fingerprint(capture, dataclasses.replace(bank, latent=(0, 0, 0)), QUICK),
         fingerprint(capture, bank, dataclasses.replace(QUICK, seed=1)),
     ]
+    monkeypatch.setattr(runner, "ALGORITHM", -1)
+    others.append(fingerprint(capture, bank, QUICK))
     assert len({base, *others}) == 6
 
 
@@ -260,12 +289,14 @@ def test_convergence_rule() -> None:
     assert converged(flat, 20)
 
 
+@pytest.mark.slow
 def test_converged_solve_says_so(capture: np.ndarray, bank: PsfBank) -> None:
     settings = dataclasses.replace(QUICK, iterations=60, learning_rate=1e-9, convergence_window=5)
     report = solve(capture, bank, settings, progress=False).report
     assert report["stopped_by"] == "converged" and report["iterations"] == 15
 
 
+@pytest.mark.slow
 def test_convergence_begins_the_cooldown(capture: np.ndarray, bank: PsfBank) -> None:
     settings = dataclasses.replace(
         QUICK, iterations=60, learning_rate=1e-9, convergence_window=5, cooldown_iterations=8, halve_rate_at=None
@@ -281,6 +312,7 @@ def test_convergence_begins_the_cooldown(capture: np.ndarray, bank: PsfBank) -> 
     assert resumed.done
 
 
+@pytest.mark.slow
 def test_guided_solve_does_not_converge_under_its_guide(capture: np.ndarray, bank: PsfBank) -> None:
     settings = dataclasses.replace(
         PRESETS["fast"], iterations=40, warmup_iterations=4, guide_iterations=10, cooldown_iterations=2,
@@ -292,6 +324,7 @@ def test_guided_solve_does_not_converge_under_its_guide(capture: np.ndarray, ban
     assert stepper.end == 4 + 10 + 10 + 2
 
 
+@pytest.mark.slow
 def test_solve_ends_once_the_residual_is_noise(capture: np.ndarray, bank: PsfBank) -> None:
     """A capture said to be noisy is explained early; the same one said to be clean is not."""
     settings = dataclasses.replace(QUICK, iterations=30, convergence_window=10, cooldown_iterations=3)
@@ -306,6 +339,7 @@ def test_solve_ends_once_the_residual_is_noise(capture: np.ndarray, bank: PsfBan
     assert clean.iteration == 30
 
 
+@pytest.mark.slow
 def test_total_variation_flattens_psi(capture: np.ndarray, bank: PsfBank) -> None:
     roughness = []
     for weight in (0.0, 5.0):
@@ -314,12 +348,14 @@ def test_total_variation_flattens_psi(capture: np.ndarray, bank: PsfBank) -> Non
             stepper.step()
         psi = stepper.generator()[1]
         roughness.append(psi.diff(dim=0).abs().mean().item() + psi.diff(dim=1).abs().mean().item())
-    assert roughness[1] < 0.5 * roughness[0]
+    ratio = roughness[1] / roughness[0]
+    assert_clears("total variation: roughness of psi with it by that without", ratio, below=0.5, spread=0.1)
 
 
 LEARNING = dataclasses.replace(QUICK, learn_phases_rad=0.5, learn_scale=0.05)
 
 
+@pytest.mark.slow
 def test_optics_are_learnt_and_reported(capture: np.ndarray, bank: PsfBank) -> None:
     nominal = bank.optics
     assert nominal is not None
@@ -331,6 +367,7 @@ def test_optics_are_learnt_and_reported(capture: np.ndarray, bank: PsfBank) -> N
     assert 0 < abs(found["airy_px"] / nominal.airy_px - 1) < 0.05
 
 
+@pytest.mark.slow
 def test_learnt_optics_resume_to_the_bit(capture: np.ndarray, bank: PsfBank) -> None:
     whole, first, second = (Stepper(torch.tensor(capture), bank, LEARNING, CPU) for _ in range(3))
     for _ in range(8):
@@ -350,6 +387,7 @@ def test_optics_of_a_bank_alone_cannot_be_learnt(capture: np.ndarray, bank: PsfB
         Stepper(torch.tensor(capture), dataclasses.replace(bank, optics=None), LEARNING, CPU)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("iterations", [1, 4])
 def test_solve_that_ends_in_its_warm_up_returns_the_start_refined(
     capture: np.ndarray, bank: PsfBank, iterations: int
@@ -376,16 +414,19 @@ def _at_end(capture: np.ndarray, bank: PsfBank, settings: Settings) -> Stepper:
     return stepper
 
 
+@pytest.mark.slow
 def test_result_is_what_explains_the_capture_better(
     capture: np.ndarray, bank: PsfBank, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Nine steps lead away from the start; with the start spoilt, what they led to is the result."""
+    """Nine steps lead away from the start (by many dB); with the start spoilt, what they led to is the result."""
     caplog.set_level("INFO")
     solution = solve(capture, bank, WARM, progress=False)
     assert solution.report["best_iteration"] == -1 and "the start explains the capture better" in caplog.text
     stepper = _at_end(capture, bank, WARM)
     assert stepper.finished().iteration == -1
     assert stepper._refined_start is not None
+    lead_db = solution.report["data_fit_db"] - np.nanmax(stepper.fits_db)
+    assert_clears("the start explains the capture better than nine steps (dB)", lead_db, above=0, spread=1)
     stepper._refined_start.sharp.zero_()
     assert stepper.finished().iteration == stepper.best.iteration >= WARM.warmup_iterations
 
@@ -400,6 +441,7 @@ def test_learning_rate_rises_after_the_warm_up(capture: np.ndarray, bank: PsfBan
     assert rates[2 + RAMP_ITERATIONS :] == pytest.approx([1] * (38 - RAMP_ITERATIONS))
 
 
+@pytest.mark.slow
 def test_warm_up_leaves_no_memory_in_the_optimiser(capture: np.ndarray, bank: PsfBank) -> None:
     stepper = _at_end(capture, bank, WARM)
     assert {int(state["step"]) for state in stepper.optimizer.state.values()} == {9 - 3}
@@ -421,6 +463,7 @@ def test_warm_up_pulls_psi_back_from_the_wrong_end(capture: np.ndarray, bank: Ps
     assert pulls[1] > pulls[0] > 0
 
 
+@pytest.mark.slow
 def test_refining_that_spoils_the_fit_is_dropped(
     capture: np.ndarray, bank: PsfBank, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -441,6 +484,7 @@ def test_other_number_of_iterations_is_the_same_recipe() -> None:
     assert with_iterations(PRESETS["paper"], 100) == dataclasses.replace(PRESETS["paper"], iterations=100)
 
 
+@pytest.mark.slow
 def test_best_state_is_kept_by_data_loss(capture: np.ndarray, bank: PsfBank) -> None:
     settings = dataclasses.replace(QUICK, l2_iterations=0, learning_rate=0.3)  # too large: the loss goes up and down
     stepper = Stepper(torch.tensor(capture), bank, settings, CPU)
@@ -450,6 +494,7 @@ def test_best_state_is_kept_by_data_loss(capture: np.ndarray, bank: PsfBank) -> 
     assert stepper.losses[stepper.best.iteration] == stepper.best.loss
 
 
+@pytest.mark.slow
 def test_first_loss_is_the_squared_error_and_the_second_ssim(capture: np.ndarray, bank: PsfBank) -> None:
     stepper = Stepper(torch.tensor(capture), bank, QUICK, CPU)
     for _ in range(6):
@@ -459,6 +504,7 @@ def test_first_loss_is_the_squared_error_and_the_second_ssim(capture: np.ndarray
     assert stepper.best.iteration == 5  # the two cannot be compared: the second starts anew
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", [float("nan"), 100.0])
 def test_nan_or_spike_is_rolled_back(capture: np.ndarray, bank: PsfBank, damage: float) -> None:
     settings = dataclasses.replace(QUICK, iterations=30, l2_iterations=30, spike_factor=5.0)
@@ -479,6 +525,7 @@ def _spoil(stepper: Stepper) -> None:
         parameter.data.fill_(float("nan"))
 
 
+@pytest.mark.slow
 def test_resume_after_a_rollback_keeps_the_halved_rate(capture: np.ndarray, bank: PsfBank) -> None:
     settings = dataclasses.replace(QUICK, l2_iterations=30)
     stepper, resumed = (Stepper(torch.tensor(capture), bank, settings, CPU) for _ in range(2))
@@ -513,11 +560,13 @@ def test_paper_preset_is_the_papers() -> None:
     assert (paper.iterations, paper.halve_rate_at, paper.precision) == (5001, 4000, "float32")
 
 
+@pytest.mark.slow
 def test_cost_estimate_follows_the_image_size(bank: PsfBank) -> None:
     small, large = (estimate_cost(torch.Size([3, n, 128]), bank, QUICK, CPU) for n in (128, 512))
     assert 2.5 < (large.memory_gib - 0.5) / (small.memory_gib - 0.5) < 4.5
 
 
+@pytest.mark.slow
 def test_cost_estimate_keeps_no_memory(bank: PsfBank, monkeypatch: pytest.MonkeyPatch) -> None:
     hooks, kept = torch.autograd.graph.saved_tensors_hooks, list[weakref.ref[torch.Tensor]]()
 
@@ -534,6 +583,7 @@ def test_cost_estimate_keeps_no_memory(bank: PsfBank, monkeypatch: pytest.Monkey
     assert kept and not any(ref() is not None for ref in kept)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("elsewhere", [False, True], ids=["terminal", "pipeline"])
 def test_cost_is_announced_where_somebody_reads_it(
     elsewhere: bool,
@@ -549,6 +599,7 @@ def test_cost_is_announced_where_somebody_reads_it(
     assert any("GiB" in line for line in caplog.messages) != elsewhere
 
 
+@pytest.mark.slow
 def test_study_solves_once_and_reads_back(capture: np.ndarray, bank: PsfBank, tmp_path: Path) -> None:
     first = solve_cached(capture, bank, QUICK, work=tmp_path)
     again = solve_cached(capture, bank, QUICK, work=tmp_path)

@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from margins import assert_clears
 from scipy.signal import fftconvolve
 
 from dpcip import spectral
@@ -88,10 +89,12 @@ def test_depth_prior_beats_a_constant_by_far_and_knows_where(
     _, psi, capture = scene
     prior = depth_prior(torch.as_tensor(capture), bank)
     constant = np.abs(psi - np.median(psi)).mean()
-    assert np.abs(prior.psi.numpy() - psi).mean() < 0.35 * constant
+    error = np.abs(prior.psi.numpy() - psi).mean()
+    assert_clears("prior: depth error by a constant's", error / constant, below=0.35, spread=0.02)
     scores = confidence_metrics(prior.psi.numpy(), prior.psi_std.numpy(), psi)
-    assert scores["ause"] < 0.6 * scores["ause_random"]
-    assert scores["psi_mae_confident_half"] < 0.7 * np.abs(prior.psi.numpy() - psi).mean()
+    assert_clears("prior: AUSE by a random order's", scores["ause"] / scores["ause_random"], below=0.6, spread=0.03)
+    half = scores["psi_mae_confident_half"] / error
+    assert_clears("prior: error of the confident half by that of all", half, below=0.7, spread=0.03)
 
 
 def test_depth_prior_is_unsure_where_there_is_no_texture(bank: PsfBank, fine_bank: PsfBank) -> None:
@@ -99,7 +102,8 @@ def test_depth_prior_is_unsure_where_there_is_no_texture(bank: PsfBank, fine_ban
     sharp[:, :, 64:] = 0.5
     capture = Sensor().expose(simulate(sharp, np.full((128, 128), 3.0), fine_bank), 0)
     std = depth_prior(torch.as_tensor(capture).float(), bank).psi_std
-    assert std[:, 110:].median() > 5 * std[:, :40].median()
+    times = std[:, 110:].median() / std[:, :40].median()
+    assert_clears("prior: uncertainty without texture by that with it", times, above=5, spread=0.5)
 
 
 @pytest.mark.parametrize("size", [(5, 90), (33, 17), (1, 40)])
@@ -168,7 +172,7 @@ def test_deconvolution_at_the_true_depth(scene: tuple[np.ndarray, np.ndarray, np
     with torch.no_grad():
         result = deconvolve(camera, torch.as_tensor(capture), torch.as_tensor(capture)).numpy()
     before, after = (image_metrics(image, sharp)["psnr_db"] for image in (capture, result))
-    assert after > before + 5
+    assert_clears("deconvolved at the true depth: gain (dB)", after - before, above=5, spread=0.2)
 
 
 def test_trust_ends_near_a_jump() -> None:
@@ -207,9 +211,11 @@ def test_uncertainty_covers_the_errors_of_the_start(
     psi = scene[1]
     error = np.abs(start.psi.numpy() - psi)
     std, prior_std = uncertainty(start.psi, start.prior, bank).numpy(), start.psi_std.numpy()
-    assert (error > 3 * std).mean() < 0.02 < 0.6 * (error > 3 * prior_std).mean()
+    beyond, of_prior = (error > 3 * std).mean(), (error > 3 * prior_std).mean()
+    assert_clears("start: share of errors beyond three deviations", beyond, below=0.02, spread=0.003)
+    assert_clears("start: that share by the prior's", beyond / of_prior, below=0.6, spread=0.1)
     scores = confidence_metrics(start.psi.numpy(), std, psi)
-    assert scores["ause"] < 0.6 * scores["ause_random"]
+    assert_clears("start: AUSE by a random order's", scores["ause"] / scores["ause_random"], below=0.6, spread=0.03)
 
 
 def test_snapping_moves_the_depth_edge_to_the_colour_edge() -> None:
@@ -227,5 +233,7 @@ def test_start_is_better_than_the_windows_alone(
 ) -> None:
     sharp, psi, capture = scene
     windows = depth_prior(torch.as_tensor(capture), bank).psi
-    assert np.square(start.psi.numpy() - psi).mean() < np.square(windows.numpy() - psi).mean()
-    assert image_metrics(start.sharp.numpy(), sharp)["psnr_db"] > image_metrics(capture, sharp)["psnr_db"] + 3
+    of_windows = np.square(start.psi.numpy() - psi).mean() / np.square(windows.numpy() - psi).mean()
+    assert_clears("start: squared depth error by the windows'", of_windows, below=1, spread=0.05)
+    gain_db = image_metrics(start.sharp.numpy(), sharp)["psnr_db"] - image_metrics(capture, sharp)["psnr_db"]
+    assert_clears("start: sharper than the capture (dB)", gain_db, above=3, spread=0.3)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from margins import assert_clears
 
 from dpcip import tiled_solve
 from dpcip.camera import simulate
@@ -98,6 +99,7 @@ def test_largest_tile_fits_the_memory() -> None:
     assert largest_tile_px(lambda px: 99.0, 4.0, 204) == 204
 
 
+@pytest.mark.slow
 def test_a_tiled_solve_has_no_seams(capture: np.ndarray, small_bank: PsfBank, tmp_path: Path) -> None:
     """Stitched from the starts of two tiles, steps from pixel to pixel are no larger where they meet than elsewhere."""
     solution = solve_in_tiles(capture, small_bank, START, 96, tmp_path, identity="x", progress=False)
@@ -105,16 +107,19 @@ def test_a_tiled_solve_has_no_seams(capture: np.ndarray, small_bank: PsfBank, tm
     grid = tiles((96, 140), 96, SMALL_TAPS)
     assert solution.report["tiles"]["count"] == len(grid) == 2
     assert solution.report["image_size"] == [140, 96] and solution.report["fingerprint"] == "x"
-    assert solution.report["data_fit_db"] > 30
+    assert_clears("tiles: the capture is explained (dB)", solution.report["data_fit_db"], above=30, spread=1)
     blended = (grid[0].horizontal.weight > 0) & (grid[1].horizontal.weight > 0)
     assert 0 < blended.sum() <= BLEND_PX
+    seams = []
     for values in (solution.sharp, solution.psi[None]):
         steps = np.abs(np.diff(values, axis=2)).mean(axis=(0, 1))
         inside = blended[1:] & blended[:-1]
-        assert steps[inside].max() <= 1.2 * steps[~inside].max()
+        seams.append(steps[inside].max() / steps[~inside].max())
+    assert_clears("tiles: largest step where they meet by that elsewhere", max(seams), below=1.2, spread=0.1)
     assert np.allclose(solution.depth_m, small_bank.lens.depth_from_psi(solution.psi))
 
 
+@pytest.mark.slow
 def test_solved_tiles_are_not_solved_again(capture: np.ndarray, small_bank: PsfBank, tmp_path: Path) -> None:
     """Stopped after each step, the same call goes on: as many calls as steps, and the first tile stays as it was."""
     settings = with_iterations(PRESETS["paper-short"], 2)
@@ -137,6 +142,7 @@ def test_solved_tiles_are_not_solved_again(capture: np.ndarray, small_bank: PsfB
         solve_in_tiles(capture, small_bank, settings, 96, tmp_path, identity="y", progress=False)
 
 
+@pytest.mark.slow
 def test_the_report_tells_what_each_tile_learnt(capture: np.ndarray, small_bank: PsfBank, tmp_path: Path) -> None:
     settings = replace(with_iterations(PRESETS["paper-short"], 1), learn_phases_rad=0.5)
     solution = solve_in_tiles(capture, small_bank, settings, 96, tmp_path, identity="x", progress=False)
@@ -145,6 +151,7 @@ def test_the_report_tells_what_each_tile_learnt(capture: np.ndarray, small_bank:
     assert len(learnt) == 2 and all(len(optics["phases_rad"]) == 3 for optics in learnt)
 
 
+@pytest.mark.slow
 def test_a_tile_without_contrast_is_passed_over(small_bank: PsfBank, tmp_path: Path) -> None:
     """A white sky beside a texture: its colour comes back, and its depth is told to be unknown."""
     half = np.random.default_rng(0).random((3, 93, 50), dtype=np.float32)
@@ -156,6 +163,7 @@ def test_a_tile_without_contrast_is_passed_over(small_bank: PsfBank, tmp_path: P
     assert solution.psi_std[:, -20:] == pytest.approx(4 / np.sqrt(12), rel=1e-3)
 
 
+@pytest.mark.slow
 def test_tiles_when_the_memory_would_not_do(
     capture: np.ndarray, small_bank: PsfBank, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -173,6 +181,7 @@ def test_tiles_when_the_memory_would_not_do(
     assert chosen() == 100 and chosen("y") is None
 
 
+@pytest.mark.slow
 def test_whole_or_in_tiles(capture: np.ndarray, small_bank: PsfBank, tmp_path: Path) -> None:
     """A photograph no larger than a tile is solved whole; the report bears the identity in either case."""
     assert tiled_identity("x", None) == "x" != tiled_identity("x", 96) != tiled_identity("x", 97)
@@ -189,6 +198,7 @@ def test_whole_or_in_tiles(capture: np.ndarray, small_bank: PsfBank, tmp_path: P
     assert counts == [None, None, 2]
 
 
+@pytest.mark.slow
 def test_the_beginnings_of_another_solve_are_kept(capture: np.ndarray, small_bank: PsfBank, tmp_path: Path) -> None:
     """A solve in tiles and one of the whole, each stopped after a step: the other kind does not do away with it."""
     settings = with_iterations(PRESETS["paper-short"], 2)

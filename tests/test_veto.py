@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from margins import assert_clears
 
 from dpcip import start, veto
 from dpcip.camera import simulate
@@ -62,6 +63,7 @@ def test_excess_counts_both_ends_or_darkness_alone(darkest: float) -> None:
         assert excess[2:].max() == 0
 
 
+@pytest.mark.slow
 def test_highlights_above_white_do_not_rule_out_their_depth(
     bank: PsfBank, fine_bank: PsfBank, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -76,7 +78,8 @@ def test_highlights_above_white_do_not_rule_out_their_depth(
         monkeypatch.setattr(start, "WHITE", white)
         with torch.no_grad():
             errors.append(np.abs(find_start(capture, single).psi.numpy() - psi).mean())
-    assert errors[0] < 0.9 * errors[1]
+    ratio = errors[0] / errors[1]
+    assert_clears("highlights: depth error by that of the rule without exception", ratio, below=0.9, spread=0.03)
 
 
 @pytest.mark.parametrize(("n_faulty", "within_white"), [(1, True), (3, False)])
@@ -97,6 +100,7 @@ def test_a_faulty_pixel_is_no_highlight(
     assert told == [within_white]
 
 
+@pytest.mark.slow
 def test_flags_before_a_distant_street(bank: PsfBank, fine_bank: PsfBank, monkeypatch: pytest.MonkeyPatch) -> None:
     """Their windows see the flags and the sky: the likelihood alone takes the sky's depth for both."""
     shot = next(shot for shot in rendered() if shot.name == "street_14").read()
@@ -109,4 +113,5 @@ def test_flags_before_a_distant_street(bank: PsfBank, fine_bank: PsfBank, monkey
         monkeypatch.setattr(veto, "ROUNDS", rounds)
         with torch.no_grad():
             squared_errors.append(np.square(find_start(capture, single).psi.numpy() - psi).mean())
-    assert squared_errors[0] < 0.9 * squared_errors[1]
+    ratio = squared_errors[0] / squared_errors[1]
+    assert_clears("flags: squared depth error by that without a veto", ratio, below=0.9, spread=0.03)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import time
@@ -18,11 +17,13 @@ import pandas as pd
 import torch
 
 from dpcip.alignment import aligned_metrics, kernel_similarity
-from dpcip.baselines.selfdeblur import Deblurring, Recipe
+from dpcip.baselines.selfdeblur import ALGORITHM, Deblurring, Recipe
 from dpcip.cases import Case, photograph
+from dpcip.checkpoints import read_checkpoint, resuming, save_checkpoint
 from dpcip.errors import InputError
 from dpcip.io import check_size, claimed, replacing
-from dpcip.machine import describe, has_fast_bfloat16, pick_device, return_freed_memory
+from dpcip.keys import arithmetic, key
+from dpcip.machine import describe, pick_device, return_freed_memory
 from dpcip.metrics import image_metrics
 from dpcip.paper import ALSO
 from dpcip.report import write_json
@@ -31,10 +32,6 @@ from dpcip.solves import WORK, home_of
 CHECKPOINT_SECONDS = 20  # at most so much work is lost to a kill
 ARRAYS = ("sharp", "kernels")
 CHANNELS = "RGB"
-CODE = (
-    *("losses", "machine", "skip_network"),
-    *("baselines/blind", "baselines/non_local", "baselines/selfdeblur"),
-)
 
 
 @dataclass(frozen=True)
@@ -71,14 +68,8 @@ class BlindCase:
 
 
 def fingerprint(blurred: np.ndarray, recipe: Recipe) -> str:
-    """Hash of everything that determines the numbers on one machine: photograph, recipe, code, torch, threads."""
-    device = pick_device()
-    ground = [torch.__version__, device.type, torch.get_num_threads(), has_fast_bfloat16(device), asdict(recipe)]
-    digest = hashlib.sha256(json.dumps([*ground, blurred.shape, str(blurred.dtype)]).encode())
-    for module in CODE:
-        digest.update((Path(__file__).parent.parent / f"{module}.py").read_bytes())
-    digest.update(np.ascontiguousarray(blurred).tobytes())
-    return digest.hexdigest()
+    """Hash of everything that determines the numbers: photograph, recipe, arithmetic, version of the algorithm."""
+    return key(algorithm=ALGORITHM, arithmetic=arithmetic(pick_device()), blurred=blurred, selfdeblur=recipe)
 
 
 def deblur_cached(
@@ -86,7 +77,7 @@ def deblur_cached(
 ) -> Deblurred:
     """Each channel of a photograph [C, H, W] in [0, 1] deblurred on its own, or what was found before.
 
-    Kept under the hash of everything that enters it; a run that was killed goes on from its checkpoint and ends with
+    Kept under its `fingerprint`; a run that was killed goes on from its checkpoint and ends with
     the same bits. All channels take a step in turn; on_step: told the number of steps of each. Two processes that ask
     for the same: raises InputError in the second one.
     """
@@ -127,8 +118,7 @@ def _deblur(
         on_step(channels[-1].iteration)
         if time.monotonic() - saved > CHECKPOINT_SECONDS:
             state = {"seconds": seconds + time.monotonic() - begun, "channels": [c.state_dict() for c in channels]}
-            with replacing(checkpoint) as temporary:
-                torch.save(state, temporary)
+            save_checkpoint(checkpoint, state)
             saved = time.monotonic()
     report = {
         "method": "SelfDeblur",
@@ -145,15 +135,13 @@ def _deblur(
 
 def _resume(channels: list[Deblurring], checkpoint: Path) -> float:
     """Loads the checkpoint, if there is one, into the channels; returns the seconds already spent."""
-    if not checkpoint.exists():
+    state = read_checkpoint(checkpoint, channels[0].device)
+    if state is None:
         return 0.0
-    try:
-        state = torch.load(checkpoint, map_location=channels[0].device, weights_only=True)
-    except Exception as error:  # torch raises several kinds for a damaged file
-        raise InputError(f"{checkpoint}: the checkpoint cannot be read; delete it to start anew") from error
-    for channel, kept in zip(channels, state["channels"], strict=True):
-        channel.load_state_dict(kept)
-    return float(state["seconds"])
+    with resuming(checkpoint):
+        for channel, kept in zip(channels, state["channels"], strict=True):
+            channel.load_state_dict(kept)
+        return float(state["seconds"])
 
 
 def deblurred_of(row: Mapping[str, Any] | pd.Series, work: Path = WORK) -> Deblurred:

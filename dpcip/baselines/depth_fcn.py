@@ -26,6 +26,9 @@ class DepthFcn(Rival):
     port of reference [4]; the sizes stand in its code).
     """
 
+    about: ClassVar[str] = (
+        "Five blocks of convolution, batch norm, ReLU and pooling; scores of three of them enlarged by learned kernels."
+    )
     error_name: ClassVar[str] = "mean |psi error| (rad)"
 
     def __init__(self) -> None:

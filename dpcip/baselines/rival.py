@@ -23,6 +23,7 @@ class Sample:
 class Rival(nn.Module, ABC):
     """Base of the supervised networks: forward([N, 3, H, W] in [0, 1]) is its output for each pixel."""
 
+    about: ClassVar[str]  # what the network is, in a sentence
     error_name: ClassVar[str]  # what `error` measures, with its unit
 
     @abstractmethod
@@ -38,5 +39,5 @@ class Rival(nn.Module, ABC):
         """How wrong the estimate is; the smaller the better."""
 
     def in_batch(self, capture: np.ndarray) -> Tensor:
-        """A photograph as a batch of one, on the network's device."""
-        return torch.as_tensor(capture, dtype=torch.float32, device=next(self.parameters()).device)[None]
+        """A photograph as a batch of one, on the network's device and of its type."""
+        return torch.as_tensor(capture).to(next(self.parameters()))[None]

@@ -13,9 +13,9 @@ from tqdm import tqdm
 
 from dpcip.baselines.depth_fcn import DepthFcn
 from dpcip.baselines.rival import Rival, Sample
-from dpcip.baselines.training import NETWORKS, Recipe, Trained, mean_error, train
+from dpcip.baselines.training import NETWORKS, Recipe, Trained, fingerprint, mean_error, train
 from dpcip.baselines.training_data import composed, frame
-from dpcip.baselines.weights import write_weights
+from dpcip.baselines.weights import kept_training, write_weights
 from dpcip.datasets import DATASETS, Shot
 from dpcip.errors import InputError
 from dpcip.io import replacing
@@ -100,7 +100,8 @@ def tested(network: Rival, plan: Plan, pictures: Frames) -> dict[str, dict[str, 
     scores = {}
     for place in [plan.left_out] if plan.left_out else pictures.shots:
         samples = pictures.samples(place)
-        scores[place] = {"error": mean_error(network, samples), "blind_error": blind_error(network, plan, samples)}
+        found = {"error": mean_error(network, samples), "blind_error": blind_error(network, plan, samples)}
+        scores[place] = {kind: float(f"{error:.4g}") for kind, error in found.items()}  # so on any processor
     return scores
 
 
@@ -136,7 +137,8 @@ def card(plan: Plan, recipe: Recipe, done: Trained, pictures: Frames) -> dict[st
 def run(network: str, params: dict[str, Any], out: Path, work: Path) -> None:
     """Trains all of a network's plans at the scale of params.yaml; weights and cards go to `out`.
 
-    An interrupted stage goes on from the checkpoints in `work`.
+    Weights that are there already, of this very training by their card, are not made again, but scored again. An
+    interrupted stage goes on from the checkpoints in `work`. Files of former plans are removed.
     """
     values = params["baselines"][params["scale"]]
     recipe = Recipe(network, **values[network], seed=params["seed"])
@@ -150,9 +152,14 @@ def run(network: str, params: dict[str, Any], out: Path, work: Path) -> None:
             def show(step: int, before: int = number * recipe.steps) -> None:
                 bar.update(before + step - bar.n)
 
-            done = train(recipe, plan.samples, plan.validation, work, show)
-            cards[plan.name] = card(plan, recipe, done, pictures)
-            write_weights(out / plan.name, done.network, cards[plan.name])
+            identity = fingerprint(recipe, plan.samples, plan.validation)
+            done = kept_training(out / plan.name, identity)
+            done = done or train(recipe, plan.samples, plan.validation, work, show)
+            done.network.half().float()  # as they are stored
+            made = {**card(plan, recipe, done, pictures), "fingerprint": identity}
+            cards[plan.name] = write_weights(out / plan.name, done.network, made)
+    for stray in [path for path in out.iterdir() if path.stem not in cards]:
+        stray.unlink()
     write_readme(out / "README.md", cards)
 
 
@@ -174,7 +181,7 @@ def write_readme(path: Path, cards: dict[str, dict[str, Any]]) -> None:
     ]
     table = pd.DataFrame(rows).rename(columns={"error": "unseen scenes", "blind_error": "unseen, without looking"})
     first = next(iter(cards.values()))
-    about = (NETWORKS[first["network"]].__doc__ or "").split("\n")[0]
+    about = NETWORKS[first["network"]].about
     text = (
         f"# {first['network']}\n\n{about}\n\n"
         "Weights in float16 (safetensors); NAME.json beside them holds the whole card: recipe, curve, scores, machine. "

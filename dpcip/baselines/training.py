@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import copy
-import hashlib
-import json
 import math
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,16 +17,18 @@ from torch import Tensor
 from dpcip.baselines.depth_fcn import DepthFcn
 from dpcip.baselines.edof_net import EdofNet
 from dpcip.baselines.rival import Rival, Sample
-from dpcip.errors import InputError
-from dpcip.io import replacing
-from dpcip.machine import describe, has_fast_bfloat16, keep_freed_memory, pick_device, return_freed_memory
+from dpcip.checkpoints import read_checkpoint, resuming, save_checkpoint
+from dpcip.keys import arithmetic, key
+from dpcip.machine import describe, has_fast_bfloat16, keep_freed_memory, pick_device, return_freed_memory, share_cores
 
 NETWORKS: dict[str, type[Rival]] = {"depth_fcn": DepthFcn, "edof_net": EdofNet}
 NOISE = 3 / 255  # standard deviation of what is added to the photographs while training (port of [4])
 GAINS = (0.7, 1.1)  # of each colour: a photograph through the same optics of a differently coloured scene
 LOOKS = 16  # validations in a training
 CHECKPOINT_SECONDS = 30
-CODE = ("depth_fcn", "edof_net", "rival", "training", "training_data")
+# Version of what a training computes from its samples: raise it when a change moves the numbers of
+# tests/test_golden.py. It stands for the networks, their losses, the batches and the steps.
+ALGORITHM = 1
 
 
 @dataclass(frozen=True)
@@ -87,15 +87,18 @@ def mean_error(network: Rival, samples: list[Sample]) -> float:
     return float(np.mean([network.error(sample) for sample in samples]))
 
 
-def identity(recipe: Recipe, samples: list[Sample]) -> str:
-    """Hash of what a training depends on: recipe, samples, code, torch, threads, arithmetic."""
-    ground = [torch.__version__, torch.get_num_threads(), has_fast_bfloat16(pick_device())]
-    digest = hashlib.sha256(json.dumps([asdict(recipe), *ground]).encode())
-    for name in CODE:
-        digest.update(Path(__file__).with_name(f"{name}.py").read_bytes())
-    for sample in samples:
-        digest.update(sample.capture.tobytes() + sample.psi.tobytes())
-    return digest.hexdigest()[:20]
+def fingerprint(recipe: Recipe, samples: list[Sample], validation: list[Sample], where: str = "") -> str:
+    """Hash of what a training depends on: recipe, samples, version of the algorithm.
+
+    where: the arithmetic (dpcip/keys.py), for a checkpoint, which goes on with the same. Trained weights serve on any
+    machine, whichever made them.
+    """
+    parts = {
+        f"{which} {kind}": [getattr(sample, kind) for sample in some]
+        for which, some in (("training", samples), ("validation", validation))
+        for kind in ("capture", "sharp", "psi")
+    }
+    return key(algorithm=ALGORITHM, arithmetic=where, recipe=recipe, **parts)
 
 
 def train(
@@ -109,34 +112,34 @@ def train(
 
     The step with the smallest validation error is kept. on_step: called with the number of steps done.
     """
-    path = work / f"{identity(recipe, [*samples, *validation])}.pt"
     device = pick_device()
+    path = work / f"{fingerprint(recipe, samples, validation, arithmetic(device))[:20]}.pt"
     keep_freed_memory()
+    share_cores()
     torch.manual_seed(recipe.seed)
     network = NETWORKS[recipe.network]().to(device)
     adam = torch.optim.Adam(network.parameters(), lr=recipe.learning_rate)
     state: dict[str, Any] = {"step": 0, "seconds": 0.0, "curve": [], "losses": [], "best": None, "best_step": 0}
-    if path.is_file():
-        try:
-            state = torch.load(path, map_location=device, weights_only=True)
-        except Exception as error:  # torch raises several kinds for a damaged file
-            raise InputError(f"{path}: the training's checkpoint cannot be read; delete it to start anew") from error
-        network.load_state_dict(state["network"])
-        adam.load_state_dict(state["adam"])
+    kept = read_checkpoint(path, device)
+    if kept is not None:
+        with resuming(path):
+            state = {name: kept[name] for name in state}
+            network.load_state_dict(kept["network"])
+            adam.load_state_dict(kept["adam"])
+    bfloat16 = has_fast_bfloat16(device)
     looks = {math.ceil(recipe.steps * (n + 1) / LOOKS) for n in range(LOOKS)}
     before, begun = state["seconds"], time.monotonic()
     saved = begun
     on_step(state["step"])
     while state["step"] < recipe.steps:
-        state["losses"].append(_step(network, adam, samples, recipe, state["step"]))
+        state["losses"].append(_step(network, adam, samples, recipe, state["step"], bfloat16))
         state["step"] += 1
         if state["step"] in looks:
             _look(network, state, samples, validation)
         state["seconds"] = before + time.monotonic() - begun
         if state["step"] == recipe.steps or time.monotonic() - saved > CHECKPOINT_SECONDS:
             whole = {**state, "network": network.state_dict(), "adam": adam.state_dict()}
-            with replacing(path) as temporary:
-                torch.save(whole, temporary)
+            save_checkpoint(path, whole)
             saved = time.monotonic()
         on_step(state["step"])
     network.load_state_dict(state["best"])
@@ -144,14 +147,16 @@ def train(
     return Trained(network.eval(), state["best_step"], state["curve"], state["seconds"], describe(device))
 
 
-def _step(network: Rival, adam: torch.optim.Adam, samples: list[Sample], recipe: Recipe, step: int) -> float:
+def _step(
+    network: Rival, adam: torch.optim.Adam, samples: list[Sample], recipe: Recipe, step: int, bfloat16: bool
+) -> float:
     progress = step / recipe.steps
     for group in adam.param_groups:
         group["lr"] = recipe.learning_rate * (1 + math.cos(math.pi * progress)) / 2
-    device = next(network.parameters()).device
-    capture, sharp, psi = (part.to(device) for part in draw_batch(samples, recipe, step))
+    own = next(network.parameters())
+    capture, sharp, psi = (part.to(own) for part in draw_batch(samples, recipe, step))
     network.train()
-    with torch.autocast(device.type, torch.bfloat16, enabled=has_fast_bfloat16(device)):
+    with torch.autocast(own.device.type, torch.bfloat16, enabled=bfloat16):
         loss = network.loss(capture, sharp, psi, progress)
     adam.zero_grad(set_to_none=True)
     loss.backward()
