@@ -7,7 +7,7 @@ import dataclasses
 import torch
 from torch import Tensor
 
-from dpcip.camera import InterpolatedDCM, MaskedDCM
+from dpcip.camera import KERNEL_ERROR, InterpolatedDCM, MaskedDCM
 from dpcip.errors import InputError
 from dpcip.learnable_optics import LearnableOptics
 from dpcip.psf import PsfBank
@@ -26,18 +26,18 @@ class CameraInUse:
     ) -> None:
         self.bank = dataclasses.replace(bank, psf=bank.psf.to(dtype))
         self.size, self.settings, self.device = size, settings, device
-        self.model = self._model()
         self.optics: LearnableOptics | None = None
         if settings.learn_phases_rad or settings.learn_scale:
             if bank.optics is None:
                 raise InputError(f"{bank.source}: has no optics to learn; give them as YAML (--optics), not as a bank")
             reaches = settings.learn_phases_rad or None, settings.learn_scale or None
             self.optics = LearnableOptics(bank.optics, bank.psi, bank.size, *reaches, dtype=dtype).to(device)
+        self.model = self._model()
 
     def _model(self) -> MaskedDCM | InterpolatedDCM:
         settings = self.settings
         if settings.camera == "masked":
-            return MaskedDCM(self.bank, self.size).to(self.device)
+            return MaskedDCM(self.bank, self.size, 0 if self.optics else KERNEL_ERROR).to(self.device)
         return InterpolatedDCM(self.bank, self.size, settings.convolution).to(self.device)
 
     def __call__(self, sharp: Tensor, psi: Tensor) -> Tensor:

@@ -13,7 +13,8 @@ from dpcip.camera import LayeredBlur
 NOISE = 0.5 / 255  # standard deviation of the capture, rounding and the model's own error together
 EXPONENT = 0.3  # the prior's energy grows as |gradient|^0.3: nearly scale-free, as natural images are
 SMALLEST_GRADIENT = 1 / 255
-WINDOW_SIGMA_PX = 1.25  # over which the covariance of the channels' gradients is taken
+WINDOW_SIGMA_PX = 1.25  # over which the covariance of the channels' gradients is taken, and the mean of residuals
+DOUBT = 0.5  # share of a neighbourhood's mean squared residual that is taken for noise, where it is the larger
 REWEIGHTINGS = 6
 CONJUGATE_STEPS = 12  # of conjugate gradients between two reweightings
 
@@ -83,15 +84,20 @@ def deconvolve(
     """The image x that minimises `|camera(x) - capture|^2 / noise^2 + prior(x)`: [L, H, W], not clipped to [0, 1].
 
     camera: the masked DCM at a depth map. start: an image to begin from; the prior is not convex, so a better start
-    ends in a better image. Iteratively reweighted least squares, each solved by conjugate gradients.
+    ends in a better image. Iteratively reweighted least squares, each solved by conjugate gradients. From the second
+    on the noise, too, is what it turns out to be: where the model at this depth misses the capture by far, the depth or
+    the PSFs are wrong, and an image that explained it all the same would oscillate.
     """
-    x, data = start, camera.adjoint(capture) / noise**2
-    for _ in range(n_reweightings):
+    x, trust = start, torch.full_like(capture[:1], 1 / noise**2)
+    for number in range(n_reweightings):
+        if number:
+            missed = _windowed((camera(x) - capture).square().mean(dim=0, keepdim=True))
+            trust = 1 / (DOUBT * missed).clamp_min(noise**2)
         weights = prior_weights(x)
 
-        def normal(image: Tensor, weights: Tensor = weights) -> Tensor:
+        def normal(image: Tensor, weights: Tensor = weights, trust: Tensor = trust) -> Tensor:
             weighted = torch.einsum("abhw,dbhw->dahw", weights, gradient(image))
-            return camera.adjoint(camera(image)) / noise**2 + gradient_adjoint(weighted)
+            return camera.adjoint(trust * camera(image)) + gradient_adjoint(weighted)
 
-        x = conjugate_gradients(normal, data, x, CONJUGATE_STEPS)
+        x = conjugate_gradients(normal, camera.adjoint(trust * capture), x, CONJUGATE_STEPS)
     return x

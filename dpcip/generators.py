@@ -46,13 +46,16 @@ class Dip(Generator):
     """The deep image prior of the paper: 5 levels of 128 channels, 16-channel skips, 2,293,908 parameters.
 
     Input: 32 channels of uniform noise in [0, 0.1] (paper, section 3; released code, `networks/skip.py`).
+    finest_channels: of the level at the picture's own resolution; with 128 half of all multiplications are there.
     """
 
-    def __init__(self, size: Size, psi_range: tuple[float, float], n_image_channels: int = 3) -> None:
+    def __init__(
+        self, size: Size, psi_range: tuple[float, float], n_image_channels: int = 3, finest_channels: int = 128
+    ) -> None:
         super().__init__(psi_range)
         self.register_buffer("code", torch.rand(1, 32, *size) * 0.1)
-        self.network = SkipLevel(n_in=32, n_channels=128, n_skip=16, taps=3, n_levels=5)
-        self.head = nn.Conv2d(128, n_image_channels + 1, 1)
+        self.network = SkipLevel(n_in=32, n_channels=128, n_skip=16, taps=3, n_levels=5, n_out=finest_channels)
+        self.head = nn.Conv2d(finest_channels, n_image_channels + 1, 1)
 
 
 class FlatDip(Dip):
@@ -147,13 +150,20 @@ def _registered(name: str) -> type[Generator]:
 
 
 def make_generator(
-    name: str, size: Size, psi_range: tuple[float, float], n_image_channels: int = 3, seed: int = 0
+    name: str,
+    size: Size,
+    psi_range: tuple[float, float],
+    n_image_channels: int = 3,
+    seed: int = 0,
+    finest_channels: int = 128,
 ) -> Generator:
     """The generator `name` for images of `size` (H, W), its weights and input drawn from `seed` alone.
 
-    Raises InputError for a name that is not registered. The caller's random state is left as it was.
+    finest_channels: see Dip; other networks have no such level. Raises InputError for a name that is not registered.
+    The caller's random state is left as it was.
     """
     kind = _registered(name)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return kind(size, psi_range, n_image_channels)
+        options = {"finest_channels": finest_channels} if issubclass(kind, Dip) else {}
+        return kind(size, psi_range, n_image_channels, **options)

@@ -23,6 +23,7 @@ class Settings:
     """Everything that determines a solve besides the capture, the PSF bank and the machine."""
 
     generator: str = "dip"
+    finest_channels: int = 128  # of DIP's level at the picture's own resolution
     iterations: int = 5001
     l2_iterations: int = 500  # mean squared error for so long, then 1 - SSIM
     learning_rate: float = 0.01  # Adam
@@ -47,6 +48,8 @@ class Settings:
         for name in ("iterations", "l2_iterations", "warmup_iterations", "guide_iterations", "cooldown_iterations"):
             if getattr(self, name) < (name == "iterations"):
                 raise InputError(f"settings: {name} is {getattr(self, name)}; it must be positive")
+        if self.finest_channels < 1:
+            raise InputError(f"settings: finest_channels is {self.finest_channels}; it must be positive")
         for name, choices in CHOICES.items():
             if getattr(self, name) not in choices:
                 raise InputError(f"settings: {name} is {getattr(self, name)!r}; choose from {', '.join(choices)}")
@@ -73,6 +76,7 @@ PRESETS: dict[str, Settings] = {
         iterations=500, l2_iterations=150, halve_rate_at=None, precision="auto", channels_last=True
     ),
     "fast": Settings(
+        finest_channels=32,  # with 128 an iteration takes 1.3 times as long, for the same quality
         iterations=400,
         l2_iterations=0,
         halve_rate_at=None,

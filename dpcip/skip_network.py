@@ -47,7 +47,7 @@ class SkipLevel(nn.Module):
     """One level of the encoder-decoder: halve, recurse, double, join with a thin skip (DIP's `skip` network).
 
     deep: makes a block for so many channels, which then stands between the two convolutions on the way down, in the
-    three deepest levels (SelfDeblur's non-local blocks).
+    three deepest levels (SelfDeblur's non-local blocks). n_out: channels of the result, if not n_channels.
     """
 
     def __init__(
@@ -58,6 +58,7 @@ class SkipLevel(nn.Module):
         taps: int,
         n_levels: int,
         deep: Callable[[int], nn.Module] | None = None,
+        n_out: int | None = None,
     ) -> None:
         super().__init__()
         self.skip = conv_unit(n_in, n_skip, 1)
@@ -66,7 +67,8 @@ class SkipLevel(nn.Module):
         inner = (n_channels, n_channels, n_skip, taps, n_levels - 1, deep)
         self.inner = SkipLevel(*inner) if n_levels > 1 else nn.Identity()
         self.norm = nn.BatchNorm2d(n_skip + n_channels)
-        self.up = nn.Sequential(conv_unit(n_skip + n_channels, n_channels, taps), conv_unit(n_channels, n_channels, 1))
+        n_out = n_out or n_channels
+        self.up = nn.Sequential(conv_unit(n_skip + n_channels, n_out, taps), conv_unit(n_out, n_out, 1))
 
     def forward(self, x: Tensor) -> Tensor:
         skip = self.skip(x)

@@ -27,7 +27,7 @@ from dpcip.stopping import converged, explained
 # Version of what a solve computes: raise it when a change moves the numbers of tests/test_golden.py, and with it every
 # kept solve is made anew. It stands for this file and for all that it uses: initialization, generators, camera
 # models, losses, refinement.
-ALGORITHM = 1
+ALGORITHM = 2
 SNAPSHOT_EVERY = 50  # iterations between the states that a loss spike is rolled back to
 RECENT = 30  # losses that a new one is compared with
 MAX_ROLLBACKS = 10  # after so many the solve is given up and the best state returned
@@ -70,7 +70,9 @@ class Stepper:
         self.device = device
         self.capture = capture.to(device)
         size = (capture.shape[-2], capture.shape[-1])
-        generator = make_generator(settings.generator, size, bank.psi_range, bank.n_latent, settings.seed)
+        generator = make_generator(
+            settings.generator, size, bank.psi_range, bank.n_latent, settings.seed, settings.finest_channels
+        )
         memory_format = torch.channels_last if settings.channels_last else torch.contiguous_format
         self.generator = generator.to(device, capture.dtype, memory_format=memory_format)  # type: ignore[call-overload]
         self.in_use = CameraInUse(bank, size, settings, device, capture.dtype)

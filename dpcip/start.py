@@ -12,10 +12,10 @@ from torch import Tensor
 from dpcip.camera import MaskedDCM
 from dpcip.deconvolution import deconvolve
 from dpcip.edges import snap_to_edges, spread, trusted
+from dpcip.likelihood import STRIDE_PX, depth_likelihood, half_planes
 from dpcip.psf import PsfBank
 from dpcip.settings import ROUNDING
 from dpcip.smoothing import best_value, semi_global_cost
-from dpcip.spectral import STRIDE_PX, depth_likelihood, half_planes
 from dpcip.veto import Attempt, possible
 
 # Windows of 24 px every 4 px share their pixels with some 30 others: their log-likelihoods count accordingly less.
@@ -117,11 +117,11 @@ def find_start(capture: Tensor, bank: PsfBank, noise: float = ROUNDING) -> Start
     camera = MaskedDCM(bank, size).to(capture.device)
     planes = half_planes(bank)
 
-    def attempt(costs: np.ndarray) -> Attempt:
+    def attempt(costs: np.ndarray, former: Attempt | None) -> Attempt:
         psi_grid, prior = depth_of_costs(costs, planes.psi, size)
         psi = prior.psi.to(capture)
-        begin = bank.in_latent(capture)
-        image = deconvolve(camera.at(psi), capture, begin, max(START_NOISE, noise), START_REWEIGHTINGS)
+        begin, n_reweightings = (former.image, 1) if former else (bank.in_latent(capture), START_REWEIGHTINGS)
+        image = deconvolve(camera.at(psi), capture, begin, max(START_NOISE, noise), n_reweightings)
         return Attempt(psi_grid, psi, prior.psi_std.to(capture), image)
 
     n_white = int((capture.amax(dim=0) >= WHITE).sum())

@@ -41,27 +41,28 @@ def possible(
     costs: np.ndarray,
     planes: np.ndarray,
     stride_px: int,
-    attempt: Callable[[np.ndarray], Attempt],
+    attempt: Callable[[np.ndarray, Attempt | None], Attempt],
     within_white: bool = True,
 ) -> Attempt:
     """The attempt at the costs, some planes ruled out where they needed impossible light.
 
     costs: [P, h, w] of the `planes` [P] (rad) in windows `stride_px` apart. Each region of excess gets its planes
     forbidden on trial; where the next best plane halves the excess the veto stays, elsewhere it is taken back.
+    attempt: makes one from costs, and from an attempt at others where there is one.
     within_white: whether light above 1 is impossible, too.
     """
-    found = attempt(costs)
+    found = attempt(costs, None)
     for _ in range(ROUNDS):
         excess = found.excess(within_white)
         regions, count = label(maximum_filter(excess > EXCESS, SPREAD_PX))
         if count == 0:
             break
         questioned = VETO * (np.abs(planes[:, None, None] - found.psi_grid) <= REACH_RAD)
-        trial = attempt(costs + questioned * (regions > 0)[::stride_px, ::stride_px])
+        trial = attempt(costs + questioned * (regions > 0)[::stride_px, ::stride_px], found)
         before, after = (sum_labels(e, regions, range(1, count + 1)) for e in (excess, trial.excess(within_white)))
         remedied = np.append(False, after <= REMEDY * before)
         if not remedied.any():
             break
         costs = costs + questioned * remedied[regions][::stride_px, ::stride_px]
-        found = trial if remedied[1:].all() else attempt(costs)
+        found = trial if remedied[1:].all() else attempt(costs, found)
     return found

@@ -241,7 +241,7 @@ _WHY = {
     "estimates of cost": "cost.PROBE_SIDE_PX cost.BYTES_PER_PARAMETER cost.WORKSPACE cost.FINISH cost.BASE_GIB",
     "files and checks of input": "io.DPT_TAG io.MIN_SIDE_PX io.MILLIMETRE psf.MAX_PLANES psf.SUM_TOLERANCE",
     "threads and memory": "machine._M_TRIM_THRESHOLD machine._M_MMAP_MAX machine._LOOK_SECONDS machine._MOST",
-    "how many windows at once": "spectral.CHUNK",
+    "how many windows at once": "likelihood.CHUNK level_mixture.LANES",
     "when a checkpoint is written": "runner.CHECKPOINT_SECONDS baselines.training.CHECKPOINT_SECONDS",
     "the declared version itself": "solver.ALGORITHM baselines.selfdeblur.ALGORITHM baselines.training.ALGORITHM",
     "read at import, as a setting's default: part of the key": "settings.ROUNDING",

@@ -128,8 +128,8 @@ MUTANTS = [
     ),
     Mutant(
         "masked camera: layers summed and not divided by their share",
-        "return self.blur.summed(self.weights[:, None] * image) / self.coverage",
-        "return self.blur.summed(self.weights[:, None] * image)",
+        "return self.blur.summed(self.weights * image) / self.coverage",
+        "return self.blur.summed(self.weights * image)",
         "test_camera.py::test_masked_dcm_is_the_simulator_where_layers_are_on_its_planes",
     ),
     Mutant(
@@ -152,8 +152,8 @@ MUTANTS = [
     ),
     Mutant(
         "likelihood: the determinant's sign",
-        "1 / variance) - log_determinant",
-        "1 / variance) + log_determinant",
+        "crossed, log_determinant[..., None]]",
+        "crossed, -log_determinant[..., None]]",
         "test_start.py::test_likelihood_finds_the_plane_of_a_flat_texture",
     ),
     Mutant(

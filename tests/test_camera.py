@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 import torch
 
-from dpcip.camera import Blur, InterpolatedDCM, MaskedDCM, nearest_plane, plane_weights, simulate
+from dpcip.camera import (
+    Blur,
+    InterpolatedDCM,
+    MaskedDCM,
+    combined_kernels,
+    nearest_plane,
+    plane_weights,
+    simulate,
+)
 from dpcip.datasets import rendered
 from dpcip.errors import InputError
 from dpcip.io import read_depth, read_image
@@ -90,6 +98,21 @@ def test_adjoint_of_the_layered_camera_is_autograds(
     camera = MaskedDCM(bank, size).at(psi)
     x = random_scene(size, odd_bank)[0][: bank.n_latent]
     assert torch.allclose(camera.adjoint(y), torch.func.vjp(camera, x)[1](y)[0], rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("error", [0.2, 0.03, 3e-3, 1e-3, 0])
+@pytest.mark.parametrize("latent", [(0, 1, 2), (0, 1, 0), (0, 0, 0)])
+def test_few_kernels_make_every_plane_up_to_the_error(bank: PsfBank, error: float, latent: tuple[int, ...]) -> None:
+    some = PsfBank(bank.psf.double(), bank.psi, latent=latent)
+    shares, kernels = combined_kernels(some, error)
+    made = torch.einsum("kcr,rcyx->kcyx", shares.expand(-1, some.n_latent, -1)[:, list(latent)], kernels)
+    off = torch.stack([(made - some.psf)[:, np.equal(latent, one)].flatten(1).norm(dim=1) for one in set(latent)])
+    norm = torch.stack([some.psf[:, np.equal(latent, one)].flatten(1).norm(dim=1) for one in set(latent)])
+    assert (off <= error * norm + 1e-12).all()
+    assert len(kernels) == (15 if error == 0 else shares.shape[-1]) and (error < 1e-3 or len(kernels) < 15)
+    x, psi = torch.rand(some.n_latent, 30, 40).double(), 14 * torch.rand(30, 40).double() - 4
+    few, all_planes = MaskedDCM(some, (30, 40), error)(x, psi), MaskedDCM(some, (30, 40), 0)(x, psi)
+    assert (few - all_planes).abs().max() <= 2 * error
 
 
 @pytest.mark.parametrize("size", SIZES)

@@ -8,16 +8,26 @@ import torch
 from margins import assert_clears
 from scipy.signal import fftconvolve
 
-from dpcip import spectral
+from dpcip import deconvolution
+from dpcip import likelihood as likelihood_module
 from dpcip.camera import MaskedDCM, simulate
 from dpcip.datasets import rendered
 from dpcip.deconvolution import conjugate_gradients, deconvolve, gradient, gradient_adjoint
 from dpcip.edges import snap_to_edges, spread, trusted
+from dpcip.likelihood import (
+    LEVEL_SPREAD,
+    LEVELS,
+    LOWEST_CYCLES,
+    STRIDE_PX,
+    depth_likelihood,
+    half_planes,
+    hann_window,
+    texture_covariance,
+)
 from dpcip.metrics import confidence_metrics, image_metrics
 from dpcip.psf import PsfBank
 from dpcip.sensor import Sensor
 from dpcip.smoothing import best_value, semi_global_cost
-from dpcip.spectral import depth_likelihood, half_planes, hann_window, texture_covariance
 from dpcip.start import DepthPrior, Start, depth_prior, find_start, uncertainty
 
 WINDOW = slice(100, 228), slice(200, 328)
@@ -55,9 +65,59 @@ def test_likelihood_finds_the_plane_of_a_flat_texture(bank: PsfBank, fine_bank: 
     assert found == pytest.approx(psi_true, abs=0.51)
 
 
+def slow_likelihood(capture: torch.Tensor, bank: PsfBank, noise: float, window_px: int) -> torch.Tensor:
+    """The likelihood as dpcip/likelihood.py defines it, plane by plane in float64, by eigenvectors: [P, h, w]."""
+    window = hann_window(window_px)
+    frequency = torch.hypot(torch.fft.fftfreq(window_px)[:, None], torch.fft.rfftfreq(window_px)).double()
+    used = (frequency >= LOWEST_CYCLES / window_px) & (frequency <= 0.5)
+    own_mirror = torch.zeros(used.shape, dtype=torch.bool)
+    own_mirror[:, 0] = True
+    if window_px % 2 == 0:
+        own_mirror[:, -1] = True
+    before, after = window_px // 2, window_px - window_px // 2 - 1
+    wide = torch.as_tensor(np.pad(capture.double(), ((0, 0), (before, after), (before, after)), mode="reflect"))
+    patches = wide.unfold(1, window_px, STRIDE_PX).unfold(2, window_px, STRIDE_PX)
+    mean = (patches * window**2).sum(dim=(-2, -1), keepdim=True)
+    spectra = torch.fft.rfft2((patches - mean) * window)[..., used].permute(1, 2, 3, 0)  # [h, w, F, C]
+    levels = LEVELS.double()
+    near = torch.softmax(-(((levels.log()[:, None] - levels.log()) / LEVEL_SPREAD) ** 2) / 2, dim=1)
+    scores = []
+    for psf in bank.psf.double():
+        value, vector = torch.linalg.eigh(texture_covariance(psf, window, bank.latent)[used])
+        energy = torch.einsum("hwfc,fci->hwfi", spectra, vector.conj()).abs().square()
+        variance = levels[:, None, None] ** 2 * value + noise**2
+        each = -(energy[..., None, :, :] / variance).sum(dim=-1) - variance.log().sum(dim=-1)  # [h, w, levels, F]
+        mixed = torch.logsumexp(each[..., None, :, :] + near.log()[:, :, None], dim=-2)
+        scores.append((mixed * (1 - own_mirror[used] / 2)).sum(dim=-1).amax(dim=-1))
+    return torch.stack(scores)
+
+
+@pytest.mark.parametrize(
+    ("n_channels", "window_px", "size"), [(3, 24, (31, 45)), (1, 16, (30, 20)), (2, 15, (64, 50)), (4, 8, (30, 37))]
+)
+def test_likelihood_is_the_slow_ones(
+    bank: PsfBank, monkeypatch: pytest.MonkeyPatch, n_channels: int, window_px: int, size: tuple[int, int]
+) -> None:
+    """Any number of channels, windows that do not fill the lanes, in strips and on threads."""
+    monkeypatch.setattr(likelihood_module, "CHUNK", 150)
+    psf = bank.psf[:, [0, 1, 2, 0][:n_channels]]
+    some = PsfBank(psf, bank.psi, latent=(0, 1, 2, 0)[:n_channels])
+    texture = np.concatenate([power_law_texture(64, seed) for seed in (1, 2)])[: some.n_latent, : size[0], : size[1]]
+    capture = Sensor().expose(simulate(texture.clip(0, 1), np.full(size, 3.3), some), 0)
+    reference = slow_likelihood(torch.as_tensor(capture), some, 0.002, window_px)
+    for threads in (1, 3):
+        monkeypatch.setattr(torch, "get_num_threads", lambda threads=threads: threads)
+        found = depth_likelihood(torch.as_tensor(capture), some, 0.002, window_px)
+        assert found.shape == reference.shape
+        best = reference.argmax(dim=0)
+        assert (found.argmax(dim=0) == best).float().mean() >= 0.999
+        difference = (found - found.gather(0, best[None])) - (reference - reference.gather(0, best[None]))
+        assert difference.abs().max() < 0.02  # of some thousand
+
+
 def test_covariance_is_that_of_blurred_textures(bank: PsfBank, monkeypatch: pytest.MonkeyPatch) -> None:
     """Against the sample covariance of windows cut from blurred noise, the window's leakage included."""
-    monkeypatch.setattr(spectral, "UNBLURRED", 0.0)
+    monkeypatch.setattr(likelihood_module, "UNBLURRED", 0.0)
     side, psf = 24, bank.psf[0].double()
     window = hann_window(side)
     modelled = texture_covariance(psf, window, tuple(range(len(psf)))).real
@@ -173,6 +233,21 @@ def test_deconvolution_at_the_true_depth(scene: tuple[np.ndarray, np.ndarray, np
         result = deconvolve(camera, torch.as_tensor(capture), torch.as_tensor(capture)).numpy()
     before, after = (image_metrics(image, sharp)["psnr_db"] for image in (capture, result))
     assert_clears("deconvolved at the true depth: gain (dB)", after - before, above=5, spread=0.2)
+
+
+def test_deconvolution_doubts_a_capture_that_the_depth_does_not_explain(
+    scene: tuple[np.ndarray, np.ndarray, np.ndarray], bank: PsfBank, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At a depth that is 2 rad off on one side, believing the capture makes an image that oscillates."""
+    sharp, psi, capture = (torch.as_tensor(part).float() for part in scene)
+    off = psi.clone()
+    off[:, 64:] = (off[:, 64:] + 2).clamp(max=10)
+    camera = MaskedDCM(dataclasses.replace(bank, psf=bank.psf.float()), (128, 128)).at(off)
+    psnr_db = []
+    for doubt in (deconvolution.DOUBT, 0.0):
+        monkeypatch.setattr(deconvolution, "DOUBT", doubt)
+        psnr_db.append(image_metrics(deconvolve(camera, capture, capture).clamp(0, 1).numpy(), scene[0])["psnr_db"])
+    assert_clears("deconvolved at a wrong depth: gain of doubt (dB)", psnr_db[0] - psnr_db[1], above=0.5, spread=0.2)
 
 
 def test_trust_ends_near_a_jump() -> None:

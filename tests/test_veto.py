@@ -23,7 +23,7 @@ def cheapest(excess_of_plane: np.ndarray) -> tuple[list[np.ndarray], object]:
     """An attempt that takes each window's cheapest plane, which leaves [0, 1] by `excess_of_plane` [P, h, w]."""
     seen: list[np.ndarray] = []
 
-    def attempt(costs: np.ndarray) -> Attempt:
+    def attempt(costs: np.ndarray, _: Attempt | None) -> Attempt:
         label = costs.argmin(axis=0)
         seen.append(label)
         excess = np.take_along_axis(excess_of_plane, label[None], axis=0)[0]

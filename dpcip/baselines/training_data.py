@@ -46,7 +46,7 @@ def composed(n: int, seed: int, most_layers: int, held_out: bool = False) -> Ite
     """
     pictures = [_picture(name) for name in (TEXTURES[-N_HELD_OUT:] if held_out else TEXTURES[:-N_HELD_OUT])]
     half = PsfBank.synthesise(psi=psi_planes(step=PLANE_STEP))
-    camera = MaskedDCM(replace(half, psf=half.psf.float()), (SIDE_PX, SIDE_PX))
+    camera = MaskedDCM(replace(half, psf=half.psf.float()), (SIDE_PX, SIDE_PX), error=0)
     for number in range(n):
         rng = np.random.default_rng([seed, number, held_out])
         sharp, psi = _layers(rng, pictures, most_layers)
