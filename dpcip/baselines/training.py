@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from dpcip import camera
 from dpcip.baselines.depth_fcn import DepthFcn
 from dpcip.baselines.edof_net import EdofNet
 from dpcip.baselines.rival import Rival, Sample
@@ -88,17 +89,18 @@ def mean_error(network: Rival, samples: list[Sample]) -> float:
 
 
 def fingerprint(recipe: Recipe, samples: list[Sample], validation: list[Sample], where: str = "") -> str:
-    """Hash of what a training depends on: recipe, samples, version of the algorithm.
+    """Hash of what a training depends on: recipe, samples, versions of the algorithm and of the simulated photographs.
 
+    Of the samples what was photographed: a photograph's grey levels may turn at the last bit of the arithmetic.
     where: the arithmetic (dpcip/keys.py), for a checkpoint, which goes on with the same. Trained weights serve on any
     machine, whichever made them.
     """
     parts = {
         f"{which} {kind}": [getattr(sample, kind) for sample in some]
         for which, some in (("training", samples), ("validation", validation))
-        for kind in ("capture", "sharp", "psi")
+        for kind in ("sharp", "psi")
     }
-    return key(algorithm=ALGORITHM, arithmetic=where, recipe=recipe, **parts)
+    return key(algorithm=ALGORITHM, photographs=camera.ALGORITHM, arithmetic=where, recipe=recipe, **parts)
 
 
 def train(
