@@ -31,6 +31,8 @@ def replicate_pad(image: Tensor, margin: int) -> Tensor:
 
 def _fold(padded: Tensor, margin: int) -> Tensor:
     """The adjoint of `replicate_pad`: what each border pixel was repeated to comes back to it."""
+    if margin == 0:
+        return padded
     rows = padded[..., margin:-margin, :].clone()
     rows[..., 0, :] += padded[..., :margin, :].sum(dim=-2)
     rows[..., -1, :] += padded[..., -margin:, :].sum(dim=-2)
@@ -174,18 +176,25 @@ def combined_kernels(bank: PsfBank, error: float) -> tuple[Tensor, Tensor]:
     value decomposition; a PSF changes smoothly with defocus, so that few will do: of the published bank's fifteen, six
     to 1 %, seven to 0.3 %, eight to 0.1 %. With an error of 0 or without an advantage: the planes themselves.
     """
-    seen = torch.tensor(bank.latent)
-    parts = [bank.psf[:, seen == latent].detach().double().flatten(1) for latent in range(bank.n_latent)]
-    found = [torch.linalg.svd(part, full_matrices=False) for part in parts]
-    for rank in range(1, len(bank.psf)) if error else ():
-        kept = [(u[:, :rank] * value[:rank], v[:rank]) for u, value, v in found]
-        off = [(part - u @ v).norm(dim=1) / part.norm(dim=1) for part, (u, v) in zip(parts, kept, strict=True)]
-        if torch.stack(off).max() <= error:
-            kernels = bank.psf.new_empty(rank, *bank.psf.shape[1:])
-            for latent, (_, v) in enumerate(kept):
-                kernels[:, seen == latent] = v.to(kernels).unflatten(1, (-1, bank.size, bank.size))
-            return torch.stack([u for u, _ in kept], dim=1).to(kernels), kernels
-    return torch.eye(len(bank.psf), dtype=bank.psf.dtype)[:, None], bank.psf
+    n_planes, seen = len(bank.psf), torch.tensor(bank.latent)
+    if error:
+        parts = [bank.psf[:, seen == latent].double().flatten(1) for latent in range(bank.n_latent)]
+        found = [torch.linalg.svd(part, full_matrices=False) for part in parts]
+        shares = torch.stack([_widened(u * values, n_planes) for u, values, _ in found], dim=1)  # [P, L, P]
+        squares = shares.square()  # what each kernel adds to a plane's squared norm
+        missed = squares.flip(-1).cumsum(-1).flip(-1) - squares  # by that kernel and those before it
+        rank = 1 + int((missed > error**2 * squares.sum(-1, keepdim=True)).any(dim=0).any(dim=0).sum())
+        if rank < n_planes:
+            kernels = bank.psf.new_zeros(rank, *bank.psf.shape[1:])
+            for latent, (_, _, v) in enumerate(found):
+                kernels[: len(v), seen == latent] = v[:rank].to(kernels).unflatten(1, (-1, bank.size, bank.size))
+            return shares[..., :rank].to(kernels), kernels
+    return torch.eye(n_planes, dtype=bank.psf.dtype)[:, None], bank.psf
+
+
+def _widened(shares: Tensor, n_kernels: int) -> Tensor:
+    """With zeros for kernels that are not there: small kernels have fewer taps than the bank has planes."""
+    return F.pad(shares, (0, n_kernels - shares.shape[1]))
 
 
 class LayeredBlur(nn.Module):

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
+from dpcip.likelihood import depth_likelihood
 from dpcip.psf import PsfBank
 from dpcip.settings import Settings
 from dpcip.solver import Stepper
@@ -62,6 +63,7 @@ def estimate_cost(shape: torch.Size, bank: PsfBank, settings: Settings, device: 
     start = time.monotonic()
     probe.step()
     per_iteration = (time.monotonic() - start) * pixels
+    depth_likelihood(noise[:, :32, :32], bank)  # compiles it, where no former process has
     start = time.monotonic()
     probe.first_estimate()
     around = (time.monotonic() - start) * pixels * (FINISH if settings.refine else 1)  # before and after the steps

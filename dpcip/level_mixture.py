@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 from numba import njit
@@ -46,8 +47,7 @@ def _log2_of_mantissa(x: np.float32) -> np.float32:
     return t * (((_L3 * t2 + _L2) * t2 + _L1) * t2 + _L0)
 
 
-@njit(nogil=True, fastmath=True, error_model="numpy", cache=True)
-def mixed(spectra, used, table, mixture, pairs, score):  # type: ignore[no-untyped-def]  # numba compiles no annotations
+def _mixed(spectra, used, table, mixture, pairs, score):  # type: ignore[no-untyped-def]  # numba compiles no annotations
     """Fills `score` [P, W] with each plane's log-likelihood in each window, at its best texture level.
 
     spectra: complex64 [C, W, M], the channels' spectra of W windows, of which the frequencies `used` [F] are looked at.
@@ -127,3 +127,10 @@ def mixed(spectra, used, table, mixture, pairs, score):  # type: ignore[no-untyp
                 for level in range(1, N_LEVELS):
                     best = max(best, total[level, j])
                 score[plane, begin + j] = (best + largest_total[j]) * _LN2
+
+
+_compiled = partial(njit, nogil=True, fastmath=True, error_model="numpy")
+try:
+    mixed = _compiled(cache=True)(_mixed)
+except RuntimeError:  # there is no folder to keep it in: every process compiles it anew, two seconds
+    mixed = _compiled()(_mixed)

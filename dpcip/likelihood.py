@@ -26,7 +26,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dpcip.level_mixture import LANES, mixed
+from dpcip.level_mixture import LANES, N_LEVELS, mixed
 from dpcip.psf import PsfBank
 from dpcip.settings import ROUNDING
 
@@ -36,9 +36,9 @@ SPECTRUM_SLOPE = 2.4  # p above
 CHANNEL_CORRELATION = 0.98
 UNBLURRED = 0.01  # amplitude of what the PSFs do not explain (depth edges, saturated spots), as a share of the texture
 LOWEST_CYCLES = 2.5  # in a window: lower frequencies hardly tell planes apart and suffer from the window
-LEVELS = torch.logspace(-3, 1, 9)  # amplitudes s that are tried
+LEVELS = torch.logspace(-3, 1, N_LEVELS)  # amplitudes s that are tried
 LEVEL_SPREAD = 1.5  # standard deviation of ln s between frequencies
-CHUNK = 4096  # windows at once
+CHUNK = 12288  # windows and channels at once
 
 
 def half_planes(bank: PsfBank) -> PsfBank:
@@ -120,21 +120,12 @@ class LikelihoodTables:
         pairs[:, 0] = 0.5
         if window_px % 2 == 0:
             pairs[:, -1] = 0.5
-        texture = torch.stack([texture_covariance(p, window, bank.latent)[used] for p in bank.psf.double()])
-        identity = torch.eye(bank.n_channels, dtype=torch.float64)
-        covariance = LEVELS.double()[:, None, None, None, None] ** 2 * texture + noise**2 * identity
-        root = torch.linalg.cholesky(covariance)
-        inverse = torch.cholesky_inverse(root)
-        log_determinant = 2 * root.diagonal(dim1=-2, dim2=-1).real.log().sum(dim=-1)
-        one, other = torch.triu_indices(bank.n_channels, bank.n_channels, offset=1)
-        crossed = 2 * inverse[..., one, other]
-        crossed = torch.stack([crossed.real, -crossed.imag], dim=-1).flatten(-2)
-        parts = [inverse.diagonal(dim1=-2, dim2=-1).real, crossed, log_determinant[..., None]]
-        factors = -torch.cat(parts, dim=-1).permute(1, 2, 0, 3) / math.log(2)
+        textures = (texture_covariance(psf.double(), window, bank.latent)[used] for psf in bank.psf)
+        factors = torch.stack([_factors(texture, noise) for texture in textures])
         distance = (LEVELS.log()[:, None] - LEVELS.log()) / LEVEL_SPREAD
         mixture = torch.softmax(-(distance**2) / 2, dim=1)
         return cls(
-            factors.float().contiguous().numpy(),
+            factors.numpy(),
             used.flatten().nonzero()[:, 0].numpy(),
             pairs[used].numpy(),
             mixture.numpy(),
@@ -146,17 +137,17 @@ class LikelihoodTables:
 
         capture: [C, H, W] in [0, 1], linear in light. Values are defined up to a constant in each column; neighbouring
         windows overlap, so they are not independent. On the CPU, with torch's number of threads; strip by strip, so
-        that the memory beside capture and result stays below 200 MB.
+        that the memory beside capture and result stays below 200 MB (a row of windows may take more).
         """
         return torch.cat([self._strip(patches) for patches in self._strips(capture.float().cpu())], dim=1)
 
     def _strips(self, capture: Tensor) -> Iterator[Tensor]:
-        """Windows [C, rows, columns, N, N] around every STRIDE_PX-th pixel, CHUNK or one row of them at a time."""
+        """Windows [C, rows, columns, N, N] around every STRIDE_PX-th pixel, about CHUNK or one row at once."""
         n = len(self.window)
         margin = (n // 2, n - n // 2 - 1)
         mirrored = _mirror(_mirror(capture, -1, margin), -2, margin)
         windows = mirrored.unfold(1, n, STRIDE_PX).unfold(2, n, STRIDE_PX)
-        yield from windows.split(max(1, CHUNK // windows.shape[2]), dim=1)
+        yield from windows.split(max(1, CHUNK // (windows.shape[0] * windows.shape[2])), dim=1)
 
     def _strip(self, windows: Tensor) -> Tensor:
         """[C, rows, columns, N, N] -> [P, rows, columns]."""
@@ -176,6 +167,21 @@ class LikelihoodTables:
             with ThreadPoolExecutor(len(shares)) as pool:
                 list(pool.map(fill, shares))
         return torch.from_numpy(score).reshape(-1, *windows.shape[1:3])
+
+
+def _factors(texture: Tensor, noise: float) -> Tensor:
+    """log2-likelihood per feature for a plane whose texture has this covariance: [F, C, C] -> [F, levels, C^2 + 1]."""
+    n_channels = texture.shape[-1]
+    identity = torch.eye(n_channels, dtype=torch.float64)
+    covariance = LEVELS.double()[:, None, None] ** 2 * texture[:, None] + noise**2 * identity
+    root = torch.linalg.cholesky(covariance)
+    inverse = torch.cholesky_inverse(root)
+    log_determinant = 2 * root.diagonal(dim1=-2, dim2=-1).real.log().sum(dim=-1, keepdim=True)
+    one, other = torch.triu_indices(n_channels, n_channels, offset=1)
+    crossed = 2 * inverse[..., one, other]
+    crossed = torch.stack([crossed.real, -crossed.imag], dim=-1).flatten(-2)
+    quadratic = [inverse.diagonal(dim1=-2, dim2=-1).real, crossed, log_determinant]
+    return (-torch.cat(quadratic, dim=-1) / math.log(2)).float()
 
 
 def depth_likelihood(capture: Tensor, bank: PsfBank, noise: float = ROUNDING, window_px: int = WINDOW_PX) -> Tensor:

@@ -117,15 +117,21 @@ def find_start(capture: Tensor, bank: PsfBank, noise: float = ROUNDING) -> Start
     camera = MaskedDCM(bank, size).to(capture.device)
     planes = half_planes(bank)
 
+    def image_at(psi: Tensor, begin: Tensor, n_reweightings: int) -> Tensor:
+        return deconvolve(camera.at(psi), capture, begin, max(START_NOISE, noise), n_reweightings)
+
     def attempt(costs: np.ndarray, former: Attempt | None) -> Attempt:
         psi_grid, prior = depth_of_costs(costs, planes.psi, size)
         psi = prior.psi.to(capture)
-        begin, n_reweightings = (former.image, 1) if former else (bank.in_latent(capture), START_REWEIGHTINGS)
-        image = deconvolve(camera.at(psi), capture, begin, max(START_NOISE, noise), n_reweightings)
-        return Attempt(psi_grid, psi, prior.psi_std.to(capture), image)
+        if former:  # a look at whether it is possible, in a third of the time
+            image = image_at(psi, former.image, 1)
+        else:
+            image = image_at(psi, bank.in_latent(capture), START_REWEIGHTINGS)
+        return Attempt(psi_grid, psi, prior.psi_std.to(capture), image, rough=former is not None)
 
     n_white = int((capture.amax(dim=0) >= WHITE).sum())
     within_white = n_white <= max(1, FEW * size[0] * size[1])
     found = possible(window_costs(capture, planes, noise), planes.psi, STRIDE_PX, attempt, within_white)
-    sharp = found.image.clamp(0, 1)
+    sharp = image_at(found.psi, bank.in_latent(capture), START_REWEIGHTINGS) if found.rough else found.image
+    sharp = sharp.clamp(0, 1)
     return Start(sharp, snap_to_edges(found.psi, sharp), found.psi_std, trusted(found.psi))

@@ -24,12 +24,16 @@ ROUNDS = 2
 
 @dataclass(frozen=True)
 class Attempt:
-    """A depth and its image. psi_grid: [h, w], rad, of the windows; psi, psi_std: [H, W], rad; image: unclipped."""
+    """A depth and its image. psi_grid: [h, w], rad, of the windows; psi, psi_std: [H, W], rad; image: unclipped.
+
+    rough: whether the image was only begun, from that of another attempt.
+    """
 
     psi_grid: np.ndarray
     psi: Tensor
     psi_std: Tensor
     image: Tensor
+    rough: bool = False
 
     def excess(self, within_white: bool) -> np.ndarray:
         """How far the image lies below 0, or above 1 if it must lie `within_white`; the worst channel: [H, W]."""

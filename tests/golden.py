@@ -235,7 +235,7 @@ def _cases() -> Iterator[tuple[str, ModuleType, Callable[[], Numbers]]]:
 
 CASES = {name: (module, compute) for name, module, compute in _cases()}
 # How far a number may be from the stored one. AVX2 or AVX-512, one thread or two move none by more than a hundredth of
-# it; `make golden` prints what a machine does.
+# it (a grey level of a photograph by a twentieth); `make golden` prints what a machine does.
 TOLERANCES = {
     "fit (dB)": 0.002,
     "loss": 0.0002,
@@ -260,8 +260,9 @@ _WHY = {
     "estimates of cost": "cost.PROBE_SIDE_PX cost.BYTES_PER_PARAMETER cost.WORKSPACE cost.FINISH cost.BASE_GIB",
     "files and checks of input": "io.DPT_TAG io.MIN_SIDE_PX io.MILLIMETRE psf.MAX_PLANES psf.SUM_TOLERANCE",
     "threads and memory": "machine._M_TRIM_THRESHOLD machine._M_MMAP_MAX machine._LOOK_SECONDS machine._MOST",
-    "how many windows at once": "likelihood.CHUNK level_mixture.LANES",
+    "how many windows at once": "likelihood.CHUNK level_mixture.LANES level_mixture.N_LEVELS",
     "when a checkpoint is written": "runner.CHECKPOINT_SECONDS baselines.training.CHECKPOINT_SECONDS",
+    "read at definition; between two ranks of the bank": "camera.KERNEL_ERROR",
     "the declared version itself": "camera.ALGORITHM solver.ALGORITHM baselines.selfdeblur.ALGORITHM"
     " baselines.training.ALGORITHM",
     "read at import, as a setting's default: part of the key": "settings.ROUNDING",
@@ -323,7 +324,7 @@ def _file(module: ModuleType) -> str:
 
 
 def constants(module: ModuleType) -> Iterator[tuple[str, str]]:
-    """Module and name of each constant that lies where one of the three declared modules can come across it."""
+    """Module and name of each constant that lies where one of the declared modules can come across it."""
     for path in modules_used(f"import {ENTRANCES[module]}"):
         dotted, source = (
             ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts),

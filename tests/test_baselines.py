@@ -13,6 +13,7 @@ import pytest
 import torch
 from margins import assert_clears
 
+from dpcip import camera
 from dpcip.baselines.depth_fcn import FIRST_PSI, N_CLASSES, DepthFcn
 from dpcip.baselines.edof_net import EdofNet
 from dpcip.baselines.evaluate import read_rivals, rival_rows
@@ -240,7 +241,7 @@ def test_test_error_is_that_of_the_left_out_scene() -> None:
 
 def test_fingerprint_changes_with_all_that_is_learned_from(samples: list[Sample]) -> None:
     one = SMALL["edof_net"]
-    changed = replace(samples[0], psi=samples[0].psi + 1), replace(samples[0], capture=samples[0].capture / 2)
+    changed = replace(samples[0], psi=samples[0].psi + 1), replace(samples[0], sharp=samples[0].sharp / 2)
     names = [
         fingerprint(recipe, [first], [last])
         for recipe in (one, replace(one, seed=1))
@@ -248,6 +249,15 @@ def test_fingerprint_changes_with_all_that_is_learned_from(samples: list[Sample]
     ]
     assert len(set(names)) == 18 and fingerprint(one, [samples[0]], [samples[0]]) == names[0]
     assert fingerprint(one, samples[:1], samples[1:]) != fingerprint(one, samples, [])
+
+
+def test_fingerprint_is_of_what_was_photographed(samples: list[Sample], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A grey level that another processor rounds the other way is no other training; another simulator is."""
+    one, turned = SMALL["edof_net"], replace(samples[0], capture=samples[0].capture + 1 / 255)
+    before = fingerprint(one, [samples[0]], [])
+    assert fingerprint(one, [turned], []) == before
+    monkeypatch.setattr(camera, "ALGORITHM", camera.ALGORITHM + 1)
+    assert fingerprint(one, [samples[0]], []) != before
 
 
 @pytest.mark.slow
