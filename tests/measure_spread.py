@@ -31,6 +31,7 @@ SETTINGS: dict[str, tuple[dict[str, str], int]] = {  # environment and seed; def
     "default": ({}, 0),
     "float32": (FLOAT32, 0),
     "1 thread": ({"OMP_NUM_THREADS": "1"}, 0),
+    "float32 1 thread": ({**FLOAT32, "OMP_NUM_THREADS": "1"}, 0),
     "seed 1": ({}, 1),
 }
 FREE = ("OMP_NUM_THREADS", *FLOAT32)  # are as SETTINGS says, whatever the caller has set
@@ -93,8 +94,10 @@ def measure(path: Path, setting: str) -> list[dict]:
     return [json.loads(line) for line in kept.read_text(encoding="utf-8").splitlines()]
 
 
-def row_of(notebook: str, by_setting: dict[str, dict]) -> dict:
+def row_of(notebook: str, words: str, by_setting: dict[str, dict]) -> dict:
     """A check's row: its value under each setting, their range, and the least that it is away from another verdict."""
+    if missing := [setting for setting, made in by_setting.items() if made is None]:
+        sys.exit(f"tests.measure_spread: {notebook}: '{words}' was not reached under {', '.join(missing)}")
     stated = {key: by_setting["default"][key] for key in ("words", "above", "below", "spread")}
     values = {setting: float(f"{made['value']:.4g}") for setting, made in by_setting.items()}
     return {
@@ -121,7 +124,7 @@ def main(names: list[str]) -> None:
     table = pd.read_csv(TABLE) if TABLE.exists() else pd.DataFrame(columns=ORDER)
     for path in (path for path in paths if not names or path.stem in names):
         found = {setting: {made["words"]: made for made in measure(path, setting)} for setting in settings_of(path)}
-        rows = [row_of(path.stem, {s: checks[words] for s, checks in found.items()}) for words in found["default"]]
+        rows = [row_of(path.stem, w, {s: checks.get(w) for s, checks in found.items()}) for w in found["default"]]
         others = [row for row in table.to_dict("records") if row["notebook"] != path.stem]
         table = pd.DataFrame(others + rows, columns=ORDER).sort_values("notebook", kind="stable")
         table.to_csv(TABLE, index=False, lineterminator="\n")

@@ -13,6 +13,7 @@ import nbformat
 import pandas as pd
 import pytest
 from margins import assert_clears
+from measure_spread import SETTINGS
 
 from dpcip import checks
 from dpcip.checks import Check, check, summary
@@ -132,9 +133,9 @@ def test_spread_is_as_large_as_measured_and_the_verdict_stable(path: Path, call:
                 value = float("nan") if given is None else eval(given)  # 1 / 3
                 assert row[key] == pytest.approx(value, nan_ok=True), f"{row['words']}, {key}: {measure}"
         bounds = {key: None if pd.isna(row[key]) else row[key] for key in ("above", "below")}
-        values = [row[s] for s in ("default", "float32", "1 thread", "seed 1") if not pd.isna(row[s])]
+        values = [row[s] for s in SETTINGS if not pd.isna(row[s])]
         found = [Check(row["words"], value, **bounds, spread=row["spread"]) for value in values]
-        assert len(values) >= 3 and row["range"] <= row["spread"], row
+        assert len(values) >= 4 and row["range"] <= row["spread"], row
         assert len({one.verdict() for one in found}) == 1, row
         assert found[0].clears_by() >= 2 * row["range"], row
 
