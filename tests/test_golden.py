@@ -50,6 +50,7 @@ def test_numbers_are_not_written_by_mistake(
     algorithm: int | None, names: list[str], words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(golden, "HERE", tmp_path)
+    monkeypatch.setattr(solver, "ALGORITHM", 1)
     monkeypatch.setattr(golden, "CASES", {"case": (solver, lambda: {"loss": [1.0]})})
     if algorithm is not None:
         write_json(tmp_path / "case.json", {"algorithm": algorithm, "numbers": {"loss": [0.5]}})
