@@ -149,7 +149,7 @@ table2[["what", "method", "metric", "paper", "ours", "spread", "capture", "verdi
 # NBVAL_CHECK_OUTPUT
 print("scenes:", rows["place"].nunique())
 check("nearer the truth than the capture by a decibel, on average", rows["gain_db"].mean(), above=1, spread=0.5)
-check("and nearer at all on the median photograph", rows["gain_db"].median(), above=0, spread=0.7)
+check("and nearer at all on the median photograph", rows["gain_db"].median(), above=0, spread=1)
 check("SSIM rises on every photograph", (rows["ssim"] - rows["capture_ssim"]).min(), above=0.05, spread=0.05)
 
 
