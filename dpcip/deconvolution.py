@@ -81,12 +81,13 @@ def deconvolve(
     noise: float = NOISE,
     n_reweightings: int = REWEIGHTINGS,
 ) -> Tensor:
-    """The image x that minimises `|camera(x) - capture|^2 / noise^2 + prior(x)`: [L, H, W], not clipped to [0, 1].
+    """An image x with small `|camera(x) - capture|^2 / sigma^2 + prior(x)`: [L, H, W], not clipped to [0, 1].
 
     camera: the masked DCM at a depth map. start: an image to begin from; the prior is not convex, so a better start
     ends in a better image. Iteratively reweighted least squares, each solved by conjugate gradients. From the second
-    on the noise, too, is what it turns out to be: where the model at this depth misses the capture by far, the depth or
-    the PSFs are wrong, and an image that explained it all the same would oscillate.
+    on sigma, at first `noise`, is in each neighbourhood what it turns out to be (DOUBT): where the model at this depth
+    misses the capture by far, the depth or the PSFs are wrong, and an image that explained it all the same would
+    oscillate.
     """
     x, trust = start, torch.full_like(capture[:1], 1 / noise**2)
     for number in range(n_reweightings):
