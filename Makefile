@@ -22,7 +22,7 @@ help:
 	@echo 'make site    results/REPORT.md and the executed notebooks as web pages: .work/site/index.html'
 	@echo 'make check   the inner loop, within two minutes: lint, types, the quick tests, two short solves'
 	@echo 'make test    environment, lint, tests, notebooks'
-	@echo 'make mutants do the tests notice a mistake? some forty of them, one after another'
+	@echo 'make mutants do the tests notice a mistake? some fifty of them, one after another'
 	@echo 'make lint    ruff and mypy'
 	@echo 'make golden  the golden numbers anew, where an ALGORITHM was raised; of a new case: tests/golden.py new NAME'
 	@echo 'make notebooks  the outputs stored in notebooks/ anew (scale tutorial)'

@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from dpcip.cost import refinements
 from dpcip.errors import InputError
 from dpcip.machine import describe, pick_device
 from dpcip.psf import PsfBank
@@ -97,11 +98,6 @@ def measure_speed(variants: dict[str, Settings], captures: list[torch.Tensor]) -
 
 def _has_start(settings: Settings) -> bool:
     return settings.warmup_iterations > 0 or settings.guide_iterations > 0
-
-
-def refinements(settings: Settings) -> int:
-    """How many estimates are refined at the end: the result, and the start that it is compared with."""
-    return settings.refine * (1 + (settings.warmup_iterations > 0))
 
 
 def seconds_of_start(captures: list[torch.Tensor], settings: Settings) -> float:

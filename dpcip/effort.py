@@ -14,11 +14,13 @@ CARDS = ({"case", "report"}, {"seconds", "machine"})  # what a solve's and a tra
 
 
 def read_times(path: Path) -> dict[str, dict[str, object]]:
-    """The seconds of each stage as last made; empty if none was."""
+    """The seconds of each stage as last made; empty if none was. A damaged entry counts for nothing."""
     try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
+        times = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
+    entries = times.items() if isinstance(times, dict) else ()
+    return {name: made for name, made in entries if isinstance(made, dict) and _timed(made) and "machine" in made}
 
 
 def _cards(paths: Iterable[Path]) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -26,8 +28,14 @@ def _cards(paths: Iterable[Path]) -> Iterator[tuple[str, dict[str, Any]]]:
     for path in paths:
         with suppress(OSError, ValueError):
             content = json.loads(path.read_text(encoding="utf-8"))
-            if isinstance(content, dict) and any(keys <= content.keys() for keys in CARDS):
+            if isinstance(content, dict) and any(keys <= content.keys() for keys in CARDS) and _timed(content):
                 yield path.name, content
+
+
+def _timed(content: dict[str, Any]) -> bool:
+    """Whether the seconds, a solve's two or a training's, are numbers."""
+    holders = [content["case"], content["report"]] if "case" in content else [content]
+    return all(isinstance(one, dict) and isinstance(one.get("seconds"), (int, float)) for one in holders)
 
 
 def _machine(values: dict[str, Any]) -> str:

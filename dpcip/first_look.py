@@ -95,8 +95,12 @@ def cheapest(results: Path) -> Row | None:
     """The row of Table 1 that is the least work to solve, of equals the table's first; None if there is none."""
     try:
         with (results / TABLE).open(newline="", encoding="utf-8") as file:
-            listed = [(line["what"], line["solves"]) for line in csv.DictReader(file) if line["method"] == "DPCIP"]
-    except (OSError, KeyError):
+            listed = [
+                (line["what"], line["solves"])
+                for line in csv.DictReader(file)
+                if line["method"] == "DPCIP" and line["solves"]
+            ]
+    except (OSError, ValueError, KeyError, csv.Error):  # ValueError: not text
         return None
     rows = []
     for what, solve in listed:

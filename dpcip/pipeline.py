@@ -41,7 +41,7 @@ def notebook_parameters(name: str, params: dict[str, Any], scale: str | None = N
     does not exist: papermill would only warn and run with the default.
     """
     scale = scale or params["scale"]
-    section = params.get(name, {})
+    section = params.get(name) or {}
     if scale not in section:
         raise InputError(f"params.yaml: {name} has no scale '{scale}'; choose from {', '.join(section) or 'none'}")
     shared = {name: params[name] for name in SHARED_PARAMETERS}
@@ -61,6 +61,8 @@ def read_params(path: Path = TOP / "params.yaml") -> dict[str, Any]:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, yaml.YAMLError) as error:
         raise InputError(f"{path}: cannot be read ({' '.join(str(error).split())})") from error
+    if not isinstance(values, dict):
+        raise InputError(f"{path}: holds no entries; take it from git again")
     missing = set(SHARED_PARAMETERS) - set(values)
     if missing:
         raise InputError(f"{path}: has no entry '{sorted(missing)[0]}'")

@@ -166,7 +166,12 @@ def _try_step(stepper: Stepper) -> str:
 def _stop_reason(stepper: Stepper, seconds: float, max_seconds: float | None) -> str:
     """Why to stop now, or an empty string."""
     if stepper.done:
-        return "iterations" if stepper.end >= stepper.settings.iterations else "converged"
+        if stepper.end in (
+            0,
+            stepper.settings.iterations,
+        ):  # 0: the settings end in the warm-up, the start is the result
+            return "iterations"
+        return "converged"
     over = max_seconds is not None and not seconds < max_seconds  # at once if it is NaN
     return "max_seconds" if over and stepper.iteration else ""
 

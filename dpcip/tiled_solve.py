@@ -289,4 +289,4 @@ def _read_plan(folder: Path) -> dict:
         plan = json.loads((folder / PLAN).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return plan if isinstance(plan, dict) else {}
+    return plan if isinstance(plan, dict) and isinstance(plan.get("tile_px"), int) else {}

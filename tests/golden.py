@@ -257,10 +257,11 @@ ENTRANCES = {
 }
 # Constants that no case can see, and why. Where `constants` names another one, add a case, or the reason here.
 _WHY = {
-    "estimates of cost": "cost.PROBE_SIDE_PX cost.BYTES_PER_PARAMETER cost.WORKSPACE cost.FINISH cost.BASE_GIB",
+    "estimates of cost": "cost.PROBE_SIDE_PX cost.BYTES_PER_PARAMETER cost.WORKSPACE cost.BLOCK_PX cost.BASE_GIB",
     "files and checks of input": "io.DPT_TAG io.MIN_SIDE_PX io.MILLIMETRE psf.MAX_PLANES psf.SUM_TOLERANCE",
     "threads and memory": "machine._M_TRIM_THRESHOLD machine._M_MMAP_MAX machine._LOOK_SECONDS machine._MOST",
-    "how many windows at once": "likelihood.CHUNK level_mixture.LANES level_mixture.N_LEVELS",
+    "how many windows at once": "likelihood.CHUNK level_mixture.LANES",
+    "compiled in, and read at import for the table of levels": "level_mixture.N_LEVELS",
     "when a checkpoint is written": "runner.CHECKPOINT_SECONDS baselines.training.CHECKPOINT_SECONDS",
     "read at definition; between two ranks of the bank": "camera.KERNEL_ERROR",
     "the declared version itself": "camera.ALGORITHM solver.ALGORITHM baselines.selfdeblur.ALGORITHM"

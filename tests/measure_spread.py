@@ -1,10 +1,10 @@
 """Measures how far the numbers of checks differ: `python -m tests.measure_spread [NOTEBOOK or FILE OF TESTS ...]`.
 
 Each notebook runs at scale tutorial under each setting, in a kernel of its own and with solves of its own
-(.work/spread/SETTING/work; a setting's notebooks share theirs). tests/spread.csv gets a row a check; it was written on
-two cores, so that its default is two threads. What is measured is kept until what the notebook's code does changes
-(dpcip/digest.py), so that an interrupted run goes on; delete .work/spread to measure anew. The rivals' weights are the
-stored ones in every setting: how far trainings differ is not in the spread of the checks on them.
+(.work/spread/SETTING/work; a setting's notebooks share theirs). tests/spread.csv gets a row a check. What is
+measured is kept until what the notebook's code does changes (dpcip/digest.py), so that an interrupted run goes on;
+delete .work/spread to measure anew. The rivals' weights are the stored ones in every setting: how far trainings differ
+is not in the spread of the checks on them.
 """
 
 from __future__ import annotations
@@ -27,12 +27,13 @@ TOP = Path(__file__).resolve().parent.parent
 WORK = TOP / ".work" / "spread"
 TABLE = TOP / "tests" / "spread.csv"
 FLOAT32 = {"ONEDNN_MAX_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2"}  # a processor without AVX512 and bfloat16
-SETTINGS: dict[str, tuple[dict[str, str], int]] = {  # environment and seed; default: a thread a core
-    "default": ({}, 0),
-    "float32": (FLOAT32, 0),
+TWO_THREADS = {"OMP_NUM_THREADS": "2"}  # said, or a solve takes fewer while other programs are busy
+SETTINGS: dict[str, tuple[dict[str, str], int]] = {  # environment and seed
+    "default": (TWO_THREADS, 0),
+    "float32": ({**FLOAT32, **TWO_THREADS}, 0),
     "1 thread": ({"OMP_NUM_THREADS": "1"}, 0),
     "float32 1 thread": ({**FLOAT32, "OMP_NUM_THREADS": "1"}, 0),
-    "seed 1": ({}, 1),
+    "seed 1": (TWO_THREADS, 1),
 }
 FREE = ("OMP_NUM_THREADS", *FLOAT32)  # are as SETTINGS says, whatever the caller has set
 ORDER = ["notebook", "words", "above", "below", "spread", *SETTINGS, "range", "clears_by", "verdict"]

@@ -1,5 +1,7 @@
 """What every generator keeps to, and the DIP's exact size."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -50,6 +52,16 @@ def test_gradient_reaches_every_parameter(name: str) -> None:
 @pytest.mark.parametrize(("name", "n_parameters"), N_PARAMETERS.items())
 def test_parameter_count(name: str, n_parameters: int) -> None:
     assert sum(p.numel() for p in make_generator(name, (64, 64), (-4.0, 10.0)).parameters()) == n_parameters
+
+
+def test_finest_channels_narrow_the_finest_level_alone() -> None:
+    def finest(n: int) -> int:  # two convolutions with their batch norms, and the head
+        return (144 * 9 * n + 3 * n) + (n * n + 3 * n) + 4 * (n + 1)
+
+    narrow = make_generator("dip", (64, 64), (-4.0, 10.0), finest_channels=32)
+    assert sum(p.numel() for p in narrow.parameters()) == N_PARAMETERS["dip"] - finest(128) + finest(32)
+    with pytest.raises(InputError, match="finest_channels is 0"):
+        replace(PRESETS["fast"], finest_channels=0)
 
 
 def test_flat_is_dips_image_at_one_psi() -> None:

@@ -13,7 +13,7 @@ import nbformat
 import pandas as pd
 import pytest
 from margins import assert_clears
-from measure_spread import SETTINGS
+from measure_spread import SETTINGS, settings_of
 
 from dpcip import checks
 from dpcip.checks import Check, check, summary
@@ -135,7 +135,7 @@ def test_spread_is_as_large_as_measured_and_the_verdict_stable(path: Path, call:
         bounds = {key: None if pd.isna(row[key]) else row[key] for key in ("above", "below")}
         values = [row[s] for s in SETTINGS if not pd.isna(row[s])]
         found = [Check(row["words"], value, **bounds, spread=row["spread"]) for value in values]
-        assert len(values) >= 3 and row["range"] <= row["spread"], row
+        assert len(values) == len(settings_of(path)) and row["range"] <= row["spread"], row
         assert len({one.verdict() for one in found}) == 1, row
         assert found[0].clears_by() >= 2 * row["range"], row
 

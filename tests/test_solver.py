@@ -418,15 +418,16 @@ def _at_end(capture: np.ndarray, bank: PsfBank, settings: Settings) -> Stepper:
 def test_result_is_what_explains_the_capture_better(
     capture: np.ndarray, bank: PsfBank, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Nine steps lead away from the start (by many dB); with the start spoilt, what they led to is the result."""
+    """A generator of one psi cannot follow the start; with the start spoilt, what it led to is the result."""
     caplog.set_level("INFO")
-    solution = solve(capture, bank, WARM, progress=False)
+    settings = dataclasses.replace(WARM, generator="flat")
+    solution = solve(capture, bank, settings, progress=False)
     assert solution.report["best_iteration"] == -1 and "the start explains the capture better" in caplog.text
-    stepper = _at_end(capture, bank, WARM)
+    stepper = _at_end(capture, bank, settings)
     assert stepper.finished().iteration == -1
     assert stepper._refined_start is not None
     lead_db = solution.report["data_fit_db"] - np.nanmax(stepper.fits_db)
-    assert_clears("the start explains the capture better than nine steps (dB)", lead_db, above=0, spread=1)
+    assert_clears("the start explains the capture better than a flat psi (dB)", lead_db, above=0, spread=2)
     stepper._refined_start.sharp.zero_()
     assert stepper.finished().iteration == stepper.best.iteration >= WARM.warmup_iterations
 

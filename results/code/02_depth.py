@@ -124,7 +124,7 @@ check("the squared error falls", losses[-1] / losses[0], below=0.6, spread=0.1)
 # spikes, the best state kept, faster arithmetic where the machine has it. Preset `fast` also gives the network a start and
 # a finish. Before the first step a depth map is read off the capture's local colour spectra, which takes seconds; the network
 # is fitted to it, then to the capture, through a camera model that knows occlusion; at the end the depth's edges are moved to
-# the image's, and the image is deconvolved at that depth. [Notebook 7](07_solver.ipynb) takes these steps apart; preset `paper`
+# the image's, and the image is deconvolved at that depth. Its network is lighter, with 32 instead of 128 channels at the picture's own resolution. [Notebook 7](07_solver.ipynb) takes these steps apart; preset `paper`
 # is the loop above.
 # 
 # `solve_cached` keeps the result, so that running the notebook again costs nothing.
@@ -149,9 +149,13 @@ show_figure(results / "figures" / "depth_fit.webp", figure)
 
 # ![The data fit over the iterations](../results/figures/depth_fit.webp)
 # 
+# Data fit: the PSNR of the drawing's photograph against the capture. A sudden drop is a step that was too large; the best state is kept.
+# 
 # *At the scale of [the report](../results/REPORT.md).*
 
 # ## 2.5 The result
+# 
+# The camera tells depths between 0.45 and 1.5 m apart. What lies farther counts as 1.5 m from here on, in truth and result alike.
 
 psi_clipped = np.clip(psi_true, *bank.psi_range)
 truth_m = np.where(scene.valid, bank.lens.depth_from_psi(psi_clipped), np.nan)
@@ -186,7 +190,8 @@ show_figure(results / "figures" / "depth_example.webp", figure)
 # PSNR is $-10\log_{10}$ of the mean squared error, in decibels (dB); RMSE and MAE are the root mean square and the mean absolute error.
 # A number needs something to be compared with. For the image that is the capture itself, unprocessed; for the depth it is
 # a flat map at the true median, the best that one can say without looking (it knows the truth, so it is no rival, just a
-# yardstick). Columns *as released* hold what the released code would print for the same result: its SSIM uses a data range
+# yardstick). *In range*: only pixels whose true depth the camera can tell; *confident half*: the half of the pixels of which the
+# solver is more certain (2.7). Columns *as released* hold what the released code would print for the same result: its SSIM uses a data range
 # of 2, and its depth error feeds $\psi$ scaled to $[0, 1]$ into eq. 1, which cannot give more than 0.082 "m" whatever the
 # estimate (see `dpcip/metrics.py`).
 
@@ -224,10 +229,11 @@ print("pixels beyond the camera's range:", int(((solution.depth_m < 0.44) | (sol
 
 # ## 2.7 Where the errors are, and whether the solver knows
 # 
-# Depth is written into blur, and blur can only be seen where there is something to blur; and a window that sees two depths
-# at once is of two minds. From both the solver tells how uncertain $\psi$ is, without any truth. On the left the
+# Depth is written into blur, and blur can only be seen where there is something to blur; and where two depths meet, a small
+# piece of the capture holds both. From both, and from how far the solve went from its start, the solver tells how uncertain
+# $\psi$ is, without any truth. A wall without texture that lies between textured things of one depth passes for certain with them. On the left the
 # true error, in the middle the predicted uncertainty. On the right the pixels are sorted into fifths by that prediction: if it
-# is worth anything the bars rise.
+# is worth anything the bars rise. Only that order is tested here, not the size of the standard deviations.
 
 error_psi = np.abs(solution.psi - psi_clipped)
 edges = np.quantile(solution.psi_std[scene.valid], np.linspace(0, 1, 6))
@@ -251,15 +257,15 @@ show_figure(results / "figures" / "depth_uncertainty.webp", figure)
 
 # NBVAL_CHECK_OUTPUT
 confident = certain["psi_mae_confident_half"] / depth_scores["psi_mae"]
-check("the more certain half errs less", confident, below=0.9, spread=0.13)
-check("the bars rise from the most to the least certain", means[0] / means[4], below=0.6, spread=0.1)
+check("the more certain half errs less", confident, below=1, spread=0.125)
+check("the bars rise from the most to the least certain", means[0] / means[4], below=0.6, spread=0.12)
 
 
 # ## 2.8 Five scenes: the paper's Table 1
 # 
 # One scene says little. `run_study` takes a list of cases (frame, preset, generator, seed), solves what is not solved yet and
-# returns a row of scores for each; killed in the middle, it goes on where it was. The names under `solves` lead to each solve's
-# settings, machine and scores in `results/solves`; for a trained network they are the checksum of its weights, which its card has, too.
+# returns a row of scores for each; killed in the middle, it goes on where it was. The names in column `solves` of the written table
+# ([table1_depth.md](../results/tables/table1_depth.md)) lead to each solve's settings, machine and scores in `results/solves`; for a trained network they are the checksum of its weights, which its card has, too.
 # 
 # The paper's rival is a network that is **trained** on photographs of other scenes (the mono depth network of its reference [4]: five
 # convolutions, scores for 16 classes of $\psi$). Stage `depth_fcn` trains it here in two ways: on the frames of all scenes but one,

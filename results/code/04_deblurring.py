@@ -5,8 +5,8 @@
 # 
 # ![Captures and what each method makes of them](../results/figures/figure5_deblurring.webp)
 # 
-# The camera tells depths apart between $\psi = 10$ (0.45 m) and $\psi = -4$ (1.5 m). What lies farther is all blurred alike, as at
-# $\psi = -4$: the photograph of a far scene is *one* uniform blur, with a *point spread function* (PSF, what a point becomes) of
+# The camera tells depths apart between $\psi = 10$ (0.45 m) and $\psi = -4$ (1.5 m). By eq. 1 what lies farther is blurred
+# more and more ($\psi=-10$ at infinity). Here it counts as $\psi = -4$, so that the photograph of a far scene is *one* uniform blur, with a *point spread function* (PSF, what a point becomes) of
 # 71x71 pixels that differs in each colour. Undoing it is deblurring. The paper's third task compares two untrained methods:
 # 
 # - **SelfDeblur** ([Ren et al. 2020](https://arxiv.org/abs/1908.02197), reference [13] of the paper) is *blind*: it knows nothing of the
@@ -162,8 +162,8 @@ scores = ["psnr_db", "psnr_aligned_db", "ssim", "ssim_aligned", "seconds"]
 pd.concat(methods | told, names=["method", ""])[["frame", *scores]].reset_index(level=0).round(3)
 
 
-# With as few steps as at scale `tutorial` the start that needs no network ([notebook 7](07_solver.ipynb)) explains the capture best, and both
-# depths return it: hence equal lines.
+# Where the lines of one and of free depth are equal (scale `tutorial`), both returned the start that needs no network
+# ([notebook 7](07_solver.ipynb)): after so few steps it explains the capture best.
 # 
 # ## 4.4 The pictures (the paper's Figures 5 and 9)
 # 
@@ -180,7 +180,7 @@ for ax, case in zip(axes, shown, strict=True):
         fitted, truth = aligned(image, photo.scene.sharp)
         show_image(a, fitted, f"{title}, {aligned_metrics(image, photo.scene.sharp)['psnr_aligned_db']:.1f} dB")
     show_image(ax[4], truth, f"truth ({case.frame})")
-    show_map(ax[5], solution_of(rows[2]).psi, "free depth found", "psi (rad)", "viridis", (-4, 10))
+    show_map(ax[5], solution_of(rows[2]).psi, "free depth found", "psi (rad)", "viridis", (-4, -3))
 show_figure(results / "figures" / "figure5_deblurring.webp", figure)
 
 
@@ -320,7 +320,7 @@ summary()  # by how much each check above clears its bound
 
 
 # On one photograph (table_14, 96x96 pixels, 250 iterations, seed 0) we measured what finds it. Preset `fast` finds
-# $\psi=-4.00$ with one depth; with free depth a textureless corner goes elsewhere (at scale `laptop`: the last panel of 4.4). The paper's recipe in short
+# $\psi=-4.00$ with one depth, and with free depth too (4.7). The paper's recipe in short
 # (`paper-short`) had `dip` at $-3.97$ (23.6 dB), but `flat` still at $-0.65$ (20.8 dB): one shared depth is no easier to find for gradient
 # descent, and it is the start that finds it.
 # 
@@ -331,5 +331,6 @@ summary()  # by how much each check above clears its bound
 # - SelfDeblur was built as its authors have it and does its own task (4.2), but a PSF that is wide, round and without a sharp edge leaves it, with 19x19
 #   pixels, an image worse than the capture. More steps do not mend that: on the green channel of table_14 (64x64 pixels, 19x19, seed 0) it had 20.4 dB
 #   after 100 of 1000 steps and 17.0 after 600; the capture has 20.0.
-# - The size matters: in a short run large kernels are hardly learned at all, so that the curve of 4.6 leans to the small ones.
+# - The size matters, but perhaps not for the paper's reason: in a short run kernels are hardly learned, and a small square that stays nearly
+#   flat does the least harm, so that the curve of 4.6 leans to the small ones.
 # - Knowing the PSF is not all: Wiener and Richardson-Lucy know it, too, and stay below. The rest is the idea of what pictures look like.

@@ -79,6 +79,8 @@ fine = PsfBank.synthesise(psi=psi_planes(step=0.1))  # what the simulator photog
 # noise. Two of three colours at each pixel are interpolated. The camera then stores not the light $L$ but a **tone curve** of it, most often
 # sRGB's, $V \approx L^{1/2.2}$, in 8 bits. Blur adds up light, not file values: the curve has to be undone first (`dpcip solve --gamma srgb`).
 # 
+# With 60 iterations preset `fast` returns its start, refined: no network has a part in this section.
+# 
 # Averaging hides noise from the usual estimate: an interpolated pixel is as smooth as its neighbours are on average. So `estimate_noise`
 # looks at the four sites of the 2x2 cells apart, and if they differ it believes the noisiest, where light was measured. A solver that is told
 # too little noise takes the mosaic's errors for detail of the scene, and explains them with a wrong depth.
@@ -101,9 +103,9 @@ sensors[columns].round(4)
 first = scenes[0]
 figure, axes = plt.subplots(3, len(CAMERAS) + 1, figsize=(15, 6), layout="constrained")
 limits = (0.6, 1.5)
-axes[0, 0].set_axis_off()
-show_image(axes[1, 0], SRGB.encode(first.sharp), "truth")
-show_depth(axes[2, 0], np.where(first.valid, first.depth_m, np.nan), "truth", limits)
+show_image(axes[0, 0], SRGB.encode(first.sharp), "truth")
+show_depth(axes[1, 0], np.where(first.valid, first.depth_m, np.nan), "truth", limits)
+axes[2, 0].set_axis_off()
 for column, (row, capture, solution) in enumerate(trials[first.name], start=1):
     show_image(axes[0, column], SRGB.encode(capture), row["camera"])
     show_image(axes[1, column], SRGB.encode(solution.sharp), f"{row['psnr_db']:.1f} dB")
@@ -216,7 +218,8 @@ show_figure(results / "figures" / "realworld_noise_maps.webp", figure)
 # 
 # A claim holds at a noise level if the recipe said to be better has the smaller value there; levels from 1 % on count. A leak below zero means
 # that the depth varies least where there is texture: what it shows is noise, not texture, and it counts as no leak. The weight of total variation is
-# chosen by our rule, and where that takes 1 the depth is nearly flat.
+# chosen by our rule, and where that takes 1 the depth is nearly flat. Beside the paper's two recipes stands `fast (ours)`, preset `fast` with no more
+# than the estimated noise. None of the claims compares PIP with PIP and total variation; the table above does.
 
 claims = finding(rows)
 caption = (
@@ -246,20 +249,19 @@ print("claims not judged at every level from 1 % on:", int((~judged).sum()))
 # The capture is taken by a slightly different camera; the solver goes on believing in the published one.
 # 
 # A **focus error** is the kindest. PSFs depend on $\psi$ alone, and $\psi$ is free at every pixel: image and $\psi$ come out as if nothing
-# were wrong, and only the metres made of $\psi$ are off, by one constant in inverse depth, $1/z = c\,\psi + 1/z_n$ with the focus distance $z_n$, wavelength $\lambda$ and
-# aperture radius $R$ of notebook 1 in $c=\lambda/\pi R^2$ (eq. 1). One capture
-# cannot tell the constant; **one distance measured with a tape** can (`dpcip.optics.focus_from_known`; here that of the patch whose $\psi$
-# is the most certain), as well as the solve knows $\psi$ at that place: a picture of few pixels or few iterations, whose $\psi$ is a radian off
-# there, makes the focus worse.
+# were wrong. Only the metres are off, by one constant in inverse depth: $1/z = c\,\psi + 1/z_n$ (eq. 1, $c=\lambda/\pi R^2$), and $z_n$ is
+# wrong. One capture cannot tell the constant; **one distance measured with a tape** can, as well as the solve knows $\psi$ at that place
+# (`dpcip.optics.focus_from_known`; here the patch whose $\psi$ is the most certain). Where $\psi$ is a radian off there, as with few
+# pixels or few iterations, it makes the focus worse.
 # 
 # Wrong **wavelengths, ring phases or aperture** change the shape of the PSFs. Figure 1 of the paper lets the camera's parameters be optimised together
 # with the generator; the released code does not. `learn_phases_rad` and `learn_scale` of the settings do so within bounds; column `airy (px)` is the scale of the PSFs. A **tilt** moves the
 # whole picture a little (1 rad: 0.6 pixels), and **coma** makes the PSFs lopsided: ring phases cannot describe either.
 # 
-# How well can ring phases be learnt from one photograph? Their errors and a shift of all $\psi$ change the PSFs in nearly the same way, and image and
-# $\psi$ are free to make up for either, so the pull is weak: expect part of the way for one ring and little or the wrong way for another; what that does to
-# image and depth, also where nothing was wrong, says the table. Learn them only if you doubt them. In as few iterations as at scale
-# `tutorial` the rings hardly move: the last two checks below then say *no difference*.
+# How well can ring phases be learnt from one photograph? Their errors and a shift of all $\psi$ change the PSFs in nearly the same way, and
+# image and $\psi$ are free to make up for either. So the pull is weak: expect part of the way for one ring, and little or the wrong way
+# for another. The table shows what that does to image and depth, also where nothing was wrong. Learn them only if you doubt them. In as
+# few iterations as at scale `tutorial` the rings hardly move.
 
 settings = with_iterations(replace(PRESETS["fast"], seed=seed), fault_iterations)
 chosen = [fault for fault in FAULTS if fault.name in faults]
@@ -295,7 +297,7 @@ line = optics.set_index(["error", "solved"])
 believed, mended = line.loc[("focus 2 % farther", "as believed")], line.loc[("focus 2 % farther", "one known distance")]
 wrong, learnt = line.loc[("ring phases +-0.3 rad", "as believed")], line.loc[("ring phases +-0.3 rad", "learnt")]
 better_db, moved_rad = learnt["data_fit_db"] - wrong["data_fit_db"], learnt["ring 2 (rad)"] - wrong["ring 2 (rad)"]
-check("learnt optics explain that capture better", better_db, above=0, spread=0.6)
+check("learnt optics explain that capture better", better_db, above=0, spread=0.7)
 check("yet ring 2 goes back less than half of its error", moved_rad, below=0.15, spread=0.01)
 
 
@@ -303,7 +305,7 @@ believed_off, found_off = (100 * (row["focus (m)"] / row["true focus"] - 1) for 
 print(f"focus: believed {believed_off:+.1f} %, from one known distance {found_off:+.2f} %")
 unharmed = line.loc[("none", "as believed"), "psnr_db"]
 focus_db, rings_db = unharmed - believed["psnr_db"], unharmed - wrong["psnr_db"]
-print(f"cost of the focus error {focus_db:+.1f} dB, of wrong ring phases {rings_db:+.1f} dB; seeds differ as much")
+print(f"PSNR lost to the focus error {focus_db:+.1f} dB, to wrong ring phases {rings_db:+.1f} dB")
 gain = learnt["psnr_db"] - wrong["psnr_db"]
 rings = [learnt[f"ring {n} (rad)"] - wrong[f"ring {n} (rad)"] for n in (2, 3)]
 print(f"ring phases: learnt {gain:+.2f} dB, ring 2 {rings[0]:+.2f} of +0.30 rad, ring 3 {rings[1]:+.2f} of -0.30 rad")
@@ -369,8 +371,9 @@ summary()  # by how much each check above clears its bound
 
 
 # **What to take away.** The solver must be told the noise, and behind a mosaic it hides. A forgotten tone curve costs PSNR on average
-# above; the depth did not suffer there, perhaps because the curve evens out the shot noise, which grows with the light, while the
-# solver believes in one number for all pixels. A focus error harms neither image nor $\psi$ by more than seeds differ, and one known distance puts its constant right as
+# above, though not on every photograph; the depth did not suffer there. The curve evens out the shot noise, which grows with the light, while
+# the solver believes in one number for all pixels; whether that is all, we do not know. Of the faults of the optics coma did the most
+# harm, to image and depth; learning the optics changed little, and not always for the better. A focus error harms neither image nor $\psi$ by more than seeds differ, and one known distance puts its constant right as
 # far as $\psi$ is right at that place; what that does to the metres says [realworld_optics.md](../results/tables/realworld_optics.md). What noise does to each recipe, and which of the paper's statements about it hold here, say
 # [realworld_noise.md](../results/tables/realworld_noise.md) and [realworld_finding.md](../results/tables/realworld_finding.md), which `make repro` wrote: one scene and
 # one seed, a lead rather than a law. A leak should be read in rad per pixel: a nearly flat map may follow the texture closely and mean nothing.

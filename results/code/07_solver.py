@@ -42,6 +42,7 @@ from dpcip.camera import KERNEL_ERROR, InterpolatedDCM, MaskedDCM, combined_kern
 from dpcip.checks import check, summary
 from dpcip.datasets import shots
 from dpcip.deconvolution import deconvolve
+from dpcip.edges import snap_to_edges
 from dpcip.likelihood import STRIDE_PX, depth_likelihood, half_planes
 from dpcip.metrics import confidence_metrics, depth_metrics, image_metrics, sparsification
 from dpcip.psf import PsfBank, psi_planes
@@ -111,9 +112,10 @@ show_figure(results / "figures" / "solver_likelihood.webp", figure)
 # ## 7.2 From windows to a map
 # 
 # Neighbouring windows mostly see the same depth. *Semi-global matching* (a chain of labels along eight directions, where
-# a jump costs) turns the likelihoods into a map. A window across a depth edge sees both sides and takes the sharper one for
-# all, so edges come out too far from the sharp object; near jumps the map is therefore not trusted but filled in from
-# both sides, across as little **colour** change as possible: the edge moves to where the image has one.
+# a jump costs) turns the likelihoods into a map. A window across a depth edge sees both sides and mostly takes the
+# sharper one for all (not always: 7.3). So edges come out too far from the sharp object. Near jumps the map is therefore not trusted;
+# it is filled in from both sides, across as little **colour** change as possible, and the edge moves to where the image has one.
+# The third picture is the start that `fast` uses: planes that need impossible light are ruled out (7.3), then the edges are moved.
 
 prior = depth_prior(capture, bank)
 start = find_start(capture, bank)
@@ -121,7 +123,7 @@ start = find_start(capture, bank)
 figure, axes = plt.subplots(1, 4, figsize=(15, 0.6 + 3.6 * height / width), layout="constrained")
 show_map(axes[0], psi_true, "truth", "ψ (rad)", "viridis", bank.psi_range)
 show_map(axes[1], prior.psi.numpy(), "from the windows", "ψ (rad)", "viridis", bank.psi_range)
-show_map(axes[2], start.psi.numpy(), "edges moved to the image's", "ψ (rad)", "viridis", bank.psi_range)
+show_map(axes[2], start.psi.numpy(), "impossible depths out, edges moved", "ψ (rad)", "viridis", bank.psi_range)
 psi_std = uncertainty(start.psi, start.prior, bank).numpy()
 show_map(axes[3], psi_std, "how uncertain", "standard deviation (rad)", "magma")
 show_figure(results / "figures" / "solver_start.webp", figure)
@@ -138,21 +140,23 @@ error = {
 }
 flat_error = np.abs(np.median(psi_true) - psi_true).mean()
 check("less than 0.4 of a flat map's error", error["windows"] / flat_error, below=0.4, spread=0.01)
-check("moving the edges helps", error["windows"] - error["snapped"], above=0, spread=0.01)
+check("ruling out and moving the edges help", error["windows"] - error["snapped"], above=0, spread=0.01)
 
 
 # ## 7.3 Impossible light
 # 
 # Windows that see **two depths at once** can be worse than unsure. Before the distant street hang flags; their windows hold
-# flag and sky, and the likelihood settles on the sky's depth for both. Deconvolution then tells: to explain the flags' sharp
-# blur with the sky's wide PSF it has to draw light darker than black and brighter than white. So the planes near such a depth
-# are forbidden there, on trial, and stay so where the next best plane at least halves the excess.
+# flag and sky, and the likelihood settles on the sky's depth for both. Deconvolution can tell: to explain so sharp an edge
+# with the sky's wide PSF it has to draw light outside $[0, 1]$, here mostly brighter than white. That happens in few places (the third
+# picture: specks at some of the flags, at a lamp, on the awning). Where it happens the depth is usually wrong; where it does not,
+# nothing is said. So around such a place the planes near the depth found are forbidden, on trial, and stay so where the next best
+# planes at least halve the excess.
 # 
 # No scene is darker than black. Light above white there is: highlights may be brighter than the sensor's white, and their blur
 # may lie below it. So light above 1 counts only for a photograph that stays below 0.95 in all but one of ten thousand pixels, as here.
 # 
-# What to expect: the largest errors become smaller (the squared error falls), while errors of the ordinary size may grow a
-# little, for a few windows lose the right plane, too.
+# What to expect: some of the largest errors become smaller (the squared error falls), but most of the flags stay nearer to the sky's
+# depth than to their own. Errors of the ordinary size may grow a little, for a few windows lose the right plane, too.
 # 
 
 places = [shot for shot in shots(dataset) if shot.place == "street"] or shots(dataset)
@@ -166,6 +170,7 @@ flags_prior = depth_prior(flags_capture, bank)
 with torch.no_grad():
     flags_image = deconvolve(MaskedDCM(bank, flags_psi.shape).at(flags_prior.psi), flags_capture, flags_capture)
     flags_start = find_start(flags_capture, bank)
+    flags_snapped = snap_to_edges(flags_prior.psi, flags_image.clamp(0, 1))  # what `find_start` does, too
 excess = (flags_image - flags_image.clamp(0, 1)).abs().amax(dim=0).numpy()
 
 figure, axes = plt.subplots(2, 3, figsize=(13, 8.4), layout="constrained")
@@ -173,8 +178,8 @@ show_image(axes[0, 0], flags_sharp, "truth")
 show_image(axes[0, 1], flags_image.numpy(), "at the windows' depth")
 show_map(axes[0, 2], excess, "light outside [0, 1]", "excess", "magma", (0, 0.2))
 show_map(axes[1, 0], flags_psi, "truth", "ψ (rad)", "viridis", bank.psi_range)
-show_map(axes[1, 1], flags_prior.psi.numpy(), "from the windows", "ψ (rad)", "viridis", bank.psi_range)
-show_map(axes[1, 2], flags_start.psi.numpy(), "impossible depths ruled out", "ψ (rad)", "viridis", bank.psi_range)
+show_map(axes[1, 1], flags_snapped.numpy(), "from the windows, edges moved", "ψ (rad)", "viridis", bank.psi_range)
+show_map(axes[1, 2], flags_start.psi.numpy(), "and impossible depths ruled out", "ψ (rad)", "viridis", bank.psi_range)
 show_figure(results / "figures" / "solver_veto.webp", figure)
 
 
@@ -185,11 +190,11 @@ show_figure(results / "figures" / "solver_veto.webp", figure)
 # NBVAL_CHECK_OUTPUT
 blamed = excess > EXCESS
 error_before = np.abs(flags_prior.psi.numpy() - flags_psi)
-error_after = np.abs(flags_start.psi.numpy() - flags_psi)
+error_snapped, error_after = (np.abs(psi.numpy() - flags_psi) for psi in (flags_snapped, flags_start.psi))
 there = error_before[blamed].mean() / error_before.mean()
 check("where light is impossible the depth is farther off", there, above=1.5, spread=0.1)
-of_before = (error_after**2).mean() / (error_before**2).mean()
-check("ruling it out helps (mean squared error)", of_before, below=0.85, spread=0.01)
+of_snapped = (error_after**2).mean() / (error_snapped**2).mean()
+check("ruling it out helps beyond moving the edges (mean squared error)", of_snapped, below=0.95, spread=0.01)
 
 
 # ## 7.4 A camera that knows occlusion
@@ -234,9 +239,13 @@ check("the paper's camera does not", fits_db["paper's camera"], below=50, spread
 # ### Few kernels make all planes
 # 
 # A PSF changes smoothly with defocus, so that the planes' kernels are nearly combinations of a few (singular value decomposition of the
-# bank). With $h_k = \sum_r u_{kr} b_r$ the sum over planes above becomes one over the few $b_r$, whose shares $\sum_k u_{kr} w_k$ each pixel
-# gets: fewer convolutions in every use of this model, in the generator's steps and in the deconvolution. How many is
-# decided when the camera is made: as many as bring every plane within 0.3 % of its norm (dashed).
+# bank). With $h_k = \sum_r u_{kr} b_r$ the sum over planes becomes one over the few $b_r$,
+# 
+# $$\sum_k h_k * (w_k I) = \sum_r b_r * \Big(\sum_k u_{kr} w_k\, I\Big),$$
+# 
+# one convolution for each $b_r$ instead of one for each plane, in the generator's steps and in the deconvolution alike. How many are kept
+# is decided when the camera is made: the fewest with which every plane's error is below 0.3 % of its norm (dashed). One line is one
+# colour; each kernel is shown at a scale of its own.
 
 _, kernels = combined_kernels(bank, KERNEL_ERROR)
 flat = bank.psf.double().flatten(2).transpose(0, 1)  # [channels, planes, taps]
@@ -266,7 +275,7 @@ show_figure(results / "figures" / "solver_kernels.webp", figure)
 # 
 # With $\psi$ fixed the masked camera is **linear** in the image, and finding the image is a classical deconvolution:
 # 
-# $$\min_I\ \frac{1}{\sigma^2}\big\|\mathrm{masked}(I, \psi) - C\big\|^2 + \sum_x \mathrm{tr}\,\big(\Sigma_x + \epsilon^2\big)^{q/2}$$
+# $$\min_I\ \frac{1}{\sigma^2}\big\|\mathrm{masked}(I, \psi) - C\big\|^2 + \sum_x \mathrm{tr}\,\big(\Sigma_x + \epsilon^2 I\big)^{q/2}$$
 # 
 # $\Sigma_x$ is the covariance of the three channels' gradients around pixel $x$, $\mathrm{tr}$ its trace, $\epsilon$ a small gradient
 # that counts as none. The prior with $q = 0.3$ likes few edges,
@@ -314,12 +323,12 @@ check("the depth decides how sharp", lost_db, above=0.5, spread=0.05)
 # ## 7.6 How sure is the depth?
 # 
 # A flat wall looks alike at any depth; no solver can measure what the light does not carry. The spread of the smoothed
-# likelihood over the planes says so beforehand. Near a depth edge that likelihood is sure of itself and often wrong, for its
-# windows see both sides; so the spread of the **depth found** around each pixel (its deviation from a local plane: a slope is no
-# jump) is added in squares; so are the rounding to planes and, after a solve, how far it went from this first depth: where the two
-# disagree one is wrong. To judge the map, we drop the least certain pixels first and look at the
-# mean error of those that remain (*sparsification*). A perfect ranking would drop the largest errors first (dashed). AUSE is the area
-# between the two curves: 0 is perfect.
+# likelihood over the planes says so beforehand. It is no guarantee: the smoothing hands a neighbour's certainty on to a wall.
+# Near a depth edge that likelihood is sure of itself and often wrong, for its windows see both sides. So three more terms are added in
+# squares: the spread of the **depth found** around each pixel (from a local plane, for a slope is no jump), the rounding to planes and,
+# after a solve, how far it went from this first depth (where the two disagree one is wrong). To judge the map, we drop the least certain pixels first and look at the
+# mean error of those that remain (*sparsification*). A perfect ranking would drop the largest errors first (dashed). AUSE, the *area under the
+# sparsification error*, is the area between the two curves: 0 is perfect.
 
 psi_error, shares = np.abs(start.psi.numpy() - psi_true), np.linspace(0.05, 1, 20)
 certainty = confidence_metrics(start.psi.numpy(), psi_std, psi_true)
@@ -373,8 +382,9 @@ table.round(3)
 # 
 # `dpcip bench` runs the paper's recipe and `fast` on the same photographs and seeds (256x256 pixels in the middle of three
 # scenes), looks at both along the way with the truth in hand, and measures their seconds apart, taking turns on a quiet machine. It
-# takes hours, so this notebook reads what it found ([results/bench](../results/bench)); nothing here is computed anew. It
-# was run before the start became cheaper and the generator lighter (7.8): `fast` takes less time now than the bench says.
+# takes hours, so this notebook reads what it found ([results/bench](../results/bench)); nothing here is computed anew. It was
+# run before the start became cheaper, the generator lighter and the deconvolution doubtful of what the depth does not explain (7.8): both
+# the seconds and the decibels are those of the `fast` of that time. In its picture a line is a scene and seed, the dot its end.
 # 
 # The paper's recipe gets every help: convolution by FFT, which leaves its numbers alone, and bfloat16, which the machine has (how good the recipe
 # would be in float32 was not measured there). It is stopped at 2500 of its 5001 iterations, where it gains little more (the curves show how little). A ratio below 1 is in our favour.
@@ -424,7 +434,8 @@ summary()  # by how much each check above clears its bound
 # ## 7.8 What was tried
 # 
 # Rough trials while this solver was built, one seed each, mostly on 256x256 pixels of the scene `table`; numbers are leads,
-# not results (those are measured by `dpcip bench`).
+# not results (those are measured by `dpcip bench`). *Warm-up*: the first iterations, in which the generator is fitted to the start without
+# a camera. *Guide*: a term that afterwards keeps $\psi$ near the start for a while.
 # 
 # | tried | what came of it | kept |
 # |---|---|---|
@@ -458,7 +469,7 @@ summary()  # by how much each check above clears its bound
 # | where an object stands before a background at the far limit (the authors' published capture, 512x1024: a fist), the warm-up took psi to the sigmoid's end and left it there; pull by distance / by cross-entropy | the fist lost (psi -4) / kept | cross-entropy |
 # | ... Adam's memory and full learning rate carried over into the capture's loss / begun anew, the rate rising over 30 iterations | the first steps undo the fit / do not | begun anew |
 # | the hash grid in place of DIP, the rest of `fast` unchanged (256x256, 400 iterations, one thread) | `table` 33.1 dB, 0.038 m (DIP 32.4, 0.040); `street` 27.4, 0.094 (27.6, 0.094); `room` 28.0, 0.126 (28.6, 0.118): no clear winner, and quicker an iteration; `--generator hashgrid` | DIP, the paper's |
-# | prior of the deconvolution: total variation / local colour covariance, p = 0.8 / 0.3 / 0 (true depth) | 29.5 / 29.1 / 31.7 / 31.1 dB | p = 0.3 |
+# | prior of the deconvolution: total variation / local colour covariance, q = 0.8 / 0.3 / 0 (true depth) | 29.5 / 29.1 / 31.7 / 31.1 dB | q = 0.3 |
 # 
 # ## 7.9 The photograph that the authors published
 # 
