@@ -257,7 +257,7 @@ ENTRANCES = {
 }
 # Constants that no case can see, and why. Where `constants` names another one, add a case, or the reason here.
 _WHY = {
-    "estimates of cost": "cost.PROBE_SIDE_PX cost.BYTES_PER_PARAMETER cost.WORKSPACE cost.BLOCK_PX cost.BASE_GIB",
+    "estimates of cost": "cost.PROBE_SIDE_PX cost.BYTES_PER_PARAMETER cost.BLOCK_PX cost.BASE_GIB",
     "files and checks of input": "io.DPT_TAG io.MIN_SIDE_PX io.MILLIMETRE psf.MAX_PLANES psf.SUM_TOLERANCE",
     "threads and memory": "machine._M_TRIM_THRESHOLD machine._M_MMAP_MAX machine._LOOK_SECONDS machine._MOST",
     "how many windows at once": "likelihood.CHUNK level_mixture.LANES",

@@ -145,7 +145,9 @@ def test_effort_adds_up_and_counts_a_shared_solve_once(tmp_path: Path) -> None:
     for notebook in ("02_depth", "03_edof"):
         folder = tmp_path / "results" / "solves" / notebook
         folder.mkdir(parents=True)
-        (folder / "same.json").write_text(json.dumps({"case": {}, "report": {"seconds": 90, "machine": machine}}))
+        (folder / "same.json").write_text(
+            json.dumps({"case": {"seconds": 90}, "report": {"seconds": 90, "machine": machine}})
+        )
     times = tmp_path / "laptop.json"
     times.write_text(json.dumps({stage: {"seconds": 30, "machine": "Chip, 2 threads"} for stage in "abc"}))
     table = effort(tmp_path / "results", times)
@@ -156,16 +158,24 @@ def test_effort_adds_up_and_counts_a_shared_solve_once(tmp_path: Path) -> None:
 def test_time_from_nothing_counts_solves_that_were_found_made_and_trainings(tmp_path: Path) -> None:
     results, times = tmp_path / "results", tmp_path / "laptop.json"
     for folder, name, values in (
-        ("solves/02_depth", "a", {"case": {"seconds": 90}, "report": {}}),
-        ("solves/03_edof", "a", {"case": {"seconds": 90}, "report": {}}),  # the same solve
-        ("solves/03_edof", "b", {"case": {"seconds": 10}, "report": {}}),
+        ("solves/02_depth", "a", {"case": {"seconds": 90}, "report": {"seconds": 9}}),
+        ("solves/03_edof", "a", {"case": {"seconds": 90}, "report": {"seconds": 9}}),  # the same solve
+        ("solves/03_edof", "b", {"case": {"seconds": 10}, "report": {"seconds": 9}}),
         ("baselines/net", "c", {"seconds": 50, "machine": {}}),
     ):
         (results / folder).mkdir(parents=True, exist_ok=True)
         (results / folder / f"{name}.json").write_text(json.dumps(values))
-    times.write_text(json.dumps({"02_depth": {"seconds": 5}, "03_edof": {"seconds": 30}, "x": {"seconds": 1}}))
+    stages = {"02_depth": 5, "03_edof": 30, "x": 1}
+    made = {stage: {"seconds": seconds, "machine": "Chip"} for stage, seconds in stages.items()}
+    times.write_text(json.dumps({**made, "damaged": None, "too": {"seconds": None, "machine": "Chip"}}))
     assert seconds_from_nothing(results, times) == (5 + 90) + 30 + 50 + 1
-    for damaged in ("<<<<<<< HEAD", "{}", "[1]"):  # its stage will be made again
+    for damaged in (
+        "<<<<<<< HEAD",
+        "{}",
+        "[1]",
+        '{"case": {"seconds": null}, "report": {}}',
+        '{"case": null, "report": null}',
+    ):  # its stage will be made again
         (results / "solves" / "03_edof" / "c.json").write_text(damaged)
         assert seconds_from_nothing(results, times) == (5 + 90) + 30 + 50 + 1
 
