@@ -20,7 +20,7 @@ def read_times(path: Path) -> dict[str, dict[str, object]]:
     except (OSError, ValueError):
         return {}
     entries = times.items() if isinstance(times, dict) else ()
-    return {name: made for name, made in entries if isinstance(made, dict) and _timed(made) and "machine" in made}
+    return {name: made for name, made in entries if isinstance(made, dict) and _timed(made)}
 
 
 def _cards(paths: Iterable[Path]) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -56,7 +56,7 @@ def _trainings(folder: Path) -> Iterator[tuple[float, str]]:
 
 def _stages(times: Path) -> Iterator[tuple[float, str]]:
     for values in read_times(times).values():
-        yield float(str(values["seconds"])), str(values["machine"])
+        yield float(str(values["seconds"])), str(values.get("machine", "machine not recorded"))
 
 
 def _seconds_of_solves(folder: Path) -> dict[str, float]:

@@ -75,7 +75,9 @@ def there(home: Path, scale: str) -> list[str]:
         f", what they say in results/{report.name}" if report.is_file() else ""
     )
     times = read_times(results / "times" / f"{scale}.json").values()
-    machines = "; ".join(sorted({str(values["machine"]) for values in times})) or "machine not recorded"
+    machines = (
+        "; ".join(sorted({str(values["machine"]) for values in times if "machine" in values})) or "machine not recorded"
+    )
     dates = sorted({str(values["date"]) for values in times if "date" in values})
     when = " to ".join(dict.fromkeys([dates[0], dates[-1]])) if dates else _committed(home)
     return [words, f"made: at scale {scale}, {when}, on {machines}"]

@@ -54,7 +54,9 @@ def project(tmp_path: Path) -> Path:
     (top / ".gitignore").write_text("/.work/\n/data/TAUAgent/\n")
     (top / ".dvcignore").write_text(".work\n")
     (top / "results" / "bench" / "summary.json").write_text("{}")
-    (top / "results" / "solves" / "02_depth" / "one.json").write_text('{"case": {"seconds": 120.0}, "report": {}}')
+    (top / "results" / "solves" / "02_depth" / "one.json").write_text(
+        '{"case": {"seconds": 120.0}, "report": {"seconds": 60.0}}'
+    )
     subprocess.run([sys.executable, "-m", "dvc", "init", "-q", "--no-scm"], cwd=top, check=True)
     (top / ".dvc" / "config").write_text("")  # as in an archive of a clone: git is not there, DVC is not told so
     let_dvc_run(top)
