@@ -270,7 +270,7 @@ _WHY = {
     "read at definition; seen where the file is edited": "deconvolution.REWEIGHTINGS edges.COLOUR_SCALE"
     " likelihood.WINDOW_PX",
     "a tenth more crosses no frequency of a window": "likelihood.LOWEST_CYCLES",
-    "a guard that no case comes near": "camera.LEAST_COVERAGE",
+    "a guard or threshold that no case comes near": "camera.LEAST_COVERAGE start.FEW start.WHITE veto.ROUNDS",
     "of a data set: part of what is photographed": "scenes.MOTORCYCLE_FOCAL_PX scenes.MOTORCYCLE_BASELINE_M"
     " scenes.MOTORCYCLE_PRINCIPAL_OFFSET_PX scenes.MOTORCYCLE_SCALE",
     "of mosaics, which no training has": "sensor.SENSOR_LEVELS",
