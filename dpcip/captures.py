@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
     from dpcip.runner import Solution
 
 CAPTURES = Path(__file__).resolve().parent.parent / "data" / "captures"
-IMAGE_SUFFIXES = (".png", ".tif", ".tiff", *JPEG_SUFFIXES, *RAW_SUFFIXES)
+IMAGE_SUFFIXES = (".png", ".tif", ".tiff", ".npy", ".npz", *JPEG_SUFFIXES, *RAW_SUFFIXES)
 
 
 @dataclass(frozen=True)
 class UserCapture:
     """A photograph and the camera that took it.
 
-    name: the folder's or the file's. light: float32 [3, H, W] in [0, 1], linear. tone: the file's tone curve.
+    name: the folder's or the file's. light: float32 [C, H, W] in [0, 1], linear. tone: the file's tone curve.
     record: how it was read, for a report. bank: the camera's PSFs. notes: the user's, or empty.
     """
 
@@ -87,23 +87,46 @@ def options_of(folder: Path) -> dict[str, object]:
     return values
 
 
-def read_capture(path: Path, options: Mapping[str, object] | None = None, bank_file: Path | None = None) -> UserCapture:
+def read_capture(
+    path: Path,
+    options: Mapping[str, object] | None = None,
+    bank_file: Path | None = None,
+    views: Sequence[Path] = (),
+) -> UserCapture:
     """A photograph, or the folder of a capture, with its camera.
 
+    views: files of the photograph's other channels, each grey as `path` is then, too: a dual pixel's right view, say.
     options: as in `Reading.of`; they go before those of the folder's capture.yaml. bank_file: goes before the folder's
     bank; a photograph without any is taken for one of the published camera. Raises InputError that names what is
     missing or wrong.
     """
     bank = camera_in(bank_file) if bank_file else None
     if not path.is_dir():
-        reading = Reading.of(options or {})
-        light, record = read_photo(path, reading)
-        return UserCapture(path.stem, light, reading.tone, record, bank or PsfBank.synthesise())
-    reading = Reading.of({**options_of(path), **(options or {})})
-    light, record = read_photo(photograph_of(path), reading)
+        reading, bank = Reading.of(options or {}), bank or PsfBank.synthesise()
+        light, record = _photograph([path, *views], reading, bank)
+        return UserCapture(path.stem, light, reading.tone, record, bank)
+    if views:
+        raise InputError(f"{path}: is a capture's folder; give it alone, or files, one a channel")
+    reading, bank = Reading.of({**options_of(path), **(options or {})}), bank or bank_of(path)
+    light, record = read_photo(photograph_of(path), reading, bank.n_channels)
     notes = path / "notes.md"
     text = notes.read_text(encoding="utf-8", errors="replace") if notes.is_file() else ""
-    return UserCapture(path.name, light, reading.tone, record, bank or bank_of(path), text)
+    return UserCapture(path.name, light, reading.tone, record, bank, text)
+
+
+def _photograph(files: list[Path], reading: Reading, bank: PsfBank) -> tuple[np.ndarray, dict[str, object]]:
+    """Light and record of one file, or of as many as the bank has channels."""
+    if len(files) == 1:
+        return read_photo(files[0], reading, bank.n_channels)
+    if len(files) != bank.n_channels:
+        raise InputError(f"{files[0]}: {len(files)} files for {bank.n_channels} channels of {bank.source}; match them")
+    parts = [read_photo(file, reading, 1) for file in files]
+    for file, (light, _) in zip(files, parts, strict=True):
+        if light.shape != parts[0][0].shape:
+            size = "x".join(map(str, parts[0][0].shape[:0:-1]))
+            raise InputError(f"{file}: is {light.shape[2]}x{light.shape[1]} pixels, {files[0]} {size}; match them")
+    record = {**parts[0][1], "file": ", ".join(file.name for file in files)}
+    return np.concatenate([light for light, _ in parts]), record
 
 
 def captures(root: Path = CAPTURES) -> Iterator[UserCapture]:

@@ -10,12 +10,13 @@ import click
 import numpy as np
 
 from dpcip import __version__
+from dpcip.alignment import registered_metrics
 from dpcip.bench import MAIN_VARIANTS, VARIANTS, run_bench
 from dpcip.calibrate_command import ENERGY_BOXES, calibrate
 from dpcip.camera import simulate as simulate_capture
 from dpcip.captures import CAPTURES
 from dpcip.errors import InputError
-from dpcip.io import MILLIMETRE, Unit, psi_of_map, read_depth, read_image, write_image
+from dpcip.io import MILLIMETRE, Unit, psi_of_map, read_depth, read_image, write_image, write_npy
 from dpcip.metrics import confidence_metrics, depth_metrics, image_metrics
 from dpcip.optics import Lens, read_optics
 from dpcip.phasecam3d import fetch as fetch_phasecam3d
@@ -85,7 +86,7 @@ def psf(out: Path, psi: tuple[float, float, float], size: int, optics: Path | No
 @click.argument("depth", type=existing)
 @unit_option
 @scale_option
-@click.option("--out", type=existing, required=True, help="PNG to write.")
+@click.option("--out", type=existing, required=True, help="PNG to write, or .npy: [C, H, W], any channels.")
 @click.option("--psf", "bank_file", type=existing, help="PSF bank. Default: the published camera's, 0.1 rad apart.")
 @click.option("--full-well", type=float, help="Electrons at full scale, for shot noise. Default: none.")
 @click.option("--read-noise", default=0.0, show_default=True, help="Read noise, as a fraction of full scale.")
@@ -109,10 +110,11 @@ def simulate(
 
     DEPTH may be .dpt, .npy, .exr, .tif or a 16-bit PNG. Depths beyond the camera's range are clipped to it.
     """
-    if out.suffix.lower() != ".png":
-        raise InputError(f"{out}: the capture is written as PNG; choose a name that ends in .png")
+    suffix = out.suffix.lower()
+    if suffix not in (".png", ".npy"):
+        raise InputError(f"{out}: the capture is written as PNG or .npy; choose a name that ends in .png or .npy")
     sensor = Sensor(full_well, read_noise, bayer, bits)
-    image, values = read_image(sharp), read_depth(depth, unit, depth_scale)
+    image, values = read_image(sharp, None), read_depth(depth, unit, depth_scale)
     if image.shape[1:] != values.shape:
         raise InputError(
             f"{depth}: is {values.shape[::-1]} pixels, {sharp} {image.shape[:0:-1]}; they must be the same"
@@ -122,8 +124,14 @@ def simulate(
         raise InputError(
             f"{bank.source}: its camera sees {bank.n_latent} channels, {sharp} has {len(image)}; match them"
         )
+    if suffix == ".png" and bank.n_channels not in (1, 3):
+        raise InputError(f"{out}: a PNG cannot hold {bank.n_channels} channels; choose a name that ends in .npy")
     light = simulate_capture(image, psi_of_map(values, unit, bank.lens), bank)
-    write_image(out, sensor.expose(light, seed), bits)
+    exposed = sensor.expose(light, seed)
+    if suffix == ".npy":
+        write_npy(out, exposed.astype(np.float32))
+    else:
+        write_image(out, exposed, bits)
     click.echo(f"{out}: {image.shape[2]}x{image.shape[1]} pixels, {bits} bits")
 
 
@@ -141,30 +149,50 @@ def fetch(name: str, root: Path) -> None:
 
 @cli.command()
 @click.argument("directory", type=existing)
-@click.option("--sharp", type=existing, required=True, help="True sharp image.")
-@click.option("--depth", type=existing, required=True, help="True depth map.")
-@unit_option
+@click.option("--sharp", type=existing, help="True sharp image, of as many channels as the result.")
+@click.option("--depth", type=existing, help="True depth map; with --unit.")
+@click.option("--unit", type=click.Choice(["m", "psi"]), help="What DEPTH holds: metres or defocus psi (radians).")
 @scale_option
-def evaluate(directory: Path, sharp: Path, depth: Path, unit: Unit, depth_scale: float) -> None:
+@click.option(
+    "--register", is_flag=True, help="The truth is another exposure: move and scale the image to where it fits best."
+)
+def evaluate(
+    directory: Path, sharp: Path | None, depth: Path | None, unit: Unit | None, depth_scale: float, register: bool
+) -> None:
     """Compare a result folder (of dpcip solve) with the truth; prints a table and writes metrics.json there.
 
     Depth errors are in true metres, over all pixels and over those inside the camera's range. Rows "as released" are
     what the paper's released code prints, for comparison with the paper's tables.
     """
+    if sharp is None and depth is None:
+        raise InputError(f"{directory}: there is nothing to compare it with; give --sharp, --depth or both")
+    if depth is not None and unit is None:
+        raise InputError(f"{depth}: does it hold metres or psi? give --unit m or --unit psi")
     report = read_report(directory)
     lens = Lens(**report["psf_bank"]["lens"])
     psi_min, psi_max = report["psf_bank"]["psi_range"]
-    estimate, truth = read_image(directory / "all_in_focus.png"), read_image(sharp)
     psi = read_depth(directory / "psi.npy", "psi")
-    psi_std = read_depth(directory / "psi_std.npy", "psi")
-    psi_true = psi_of_map(read_depth(depth, unit, depth_scale), unit, lens)
-    maps = {depth: psi_true, directory / "psi.npy": psi, directory / "psi_std.npy": psi_std}
-    for file, shape in {sharp: truth.shape[1:], **{file: values.shape for file, values in maps.items()}}.items():
-        if shape != estimate.shape[1:]:
-            size = f"{estimate.shape[2]}x{estimate.shape[1]}"
+    size = f"{psi.shape[1]}x{psi.shape[0]}"
+    metrics: dict[str, float] = {}
+
+    def check(file: Path, shape: tuple[int, ...]) -> None:
+        if shape != psi.shape:
             raise InputError(f"{file}: is {shape[1]}x{shape[0]} pixels, the result {size}; they must be the same")
-    metrics = {**image_metrics(estimate, truth), **depth_metrics(psi, psi_true, lens, (psi_min, psi_max))}
-    metrics |= confidence_metrics(psi, psi_std, psi_true, (psi_min, psi_max))
+
+    if sharp is not None:
+        array = directory / "all_in_focus.npy"  # where no PNG could hold the channels
+        estimate = read_image(array if array.is_file() else directory / "all_in_focus.png", None)
+        truth = read_image(sharp, len(estimate))
+        check(directory / "all_in_focus.png", estimate.shape[1:])
+        check(sharp, truth.shape[1:])
+        metrics |= registered_metrics(estimate, truth) if register else image_metrics(estimate, truth)
+    if depth is not None and unit is not None:
+        psi_std = read_depth(directory / "psi_std.npy", "psi")
+        psi_true = psi_of_map(read_depth(depth, unit, depth_scale), unit, lens)
+        check(directory / "psi_std.npy", psi_std.shape)
+        check(depth, psi_true.shape)
+        metrics |= depth_metrics(psi, psi_true, lens, (psi_min, psi_max))
+        metrics |= confidence_metrics(psi, psi_std, psi_true, (psi_min, psi_max))
     width = max(map(len, metrics))
     for name, value in metrics.items():
         click.echo(f"{name:<{width}}  {value:8.4f}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import tempfile
 from collections.abc import Iterator
@@ -52,8 +53,8 @@ def _pixels(path: Path) -> np.ndarray:
     """The stored samples of a PNG, JPEG, TIFF or other image, bit depth and channel count as in the file, RGB order."""
     try:
         if path.suffix.lower() in (".tif", ".tiff"):
-            with suppress(ValueError):  # LZW and the like: OpenCV reads them
-                return tifffile.imread(path)
+            with suppress(ValueError), tifffile.TiffFile(path) as file:  # LZW and the like: OpenCV reads them
+                return _channels_last(file.series[0].asarray(), file.series[0].axes)
         else:
             with Image.open(path) as image:  # Pillow says what is wrong with a file; OpenCV keeps 16 bits
                 image.load()
@@ -65,46 +66,96 @@ def _pixels(path: Path) -> np.ndarray:
     return pixels if pixels.ndim == 2 else pixels[..., [2, 1, 0, *range(3, pixels.shape[2])]]
 
 
+def _channels_last(pixels: np.ndarray, axes: str) -> np.ndarray:
+    """A TIFF's planes or grey pages, which come first, moved behind rows and columns."""
+    return np.moveaxis(pixels, 0, -1) if len(axes) == 3 and axes.endswith("YX") else pixels
+
+
 def one_line(error: Exception) -> str:
     """The error's message without line breaks, or its kind."""
     return " ".join(str(error).split()) or type(error).__name__
 
 
-def read_samples(path: Path) -> tuple[np.ndarray, float]:
-    """The samples of an RGB image as the file holds them, [H, W, 3], and the largest level that its format has.
+def read_samples(path: Path, n_channels: int | None = 3) -> tuple[np.ndarray, float]:
+    """The samples of an image as the file holds them, [H, W, C], and the largest level that its format has.
 
-    8 or 16-bit integers (255, 65535), or floats in [0, 1] (1). Raises InputError for anything else: alpha or missing
-    channels, NaN, floats out of range.
+    8 or 16-bit integers (255, 65535), or floats in [0, 1] (1), of PNG, JPEG or TIFF, whose grey pages are channels; or
+    of .npy and .npz of one array, [H, W] or [C, H, W], whose floats may go beyond 1 (inf). n_channels: how many there
+    must be, None: any number. Raises InputError for anything else: alpha, missing channels, NaN, floats out of range.
     """
-    pixels = _pixels(existing_file(path, "an RGB photograph"))
-    if pixels.ndim != 3 or pixels.shape[2] != 3:
-        raise InputError(f"{path}: {_describe_channels(pixels)}; save it as plain RGB without alpha")
+    existing_file(path, "a photograph")
+    is_array = path.suffix.lower() in (".npy", ".npz")
+    pixels = _read_array(path) if is_array else _pixels(path)
+    if pixels.ndim == 2 and n_channels != 3:
+        pixels = pixels[..., None]
+    if pixels.ndim != 3 or (
+        pixels.shape[2] != n_channels if n_channels else not is_array and pixels.shape[2] in (2, 4)
+    ):
+        raise InputError(f"{path}: {_describe_channels(pixels)}; {_asked(n_channels)}")
     if pixels.dtype in (np.uint8, np.uint16):
         return pixels, float(np.iinfo(pixels.dtype).max)
     if not np.issubdtype(pixels.dtype, np.floating):
         raise InputError(f"{path}: samples are {pixels.dtype}; save 8 or 16-bit integers, or floats in [0, 1]")
     if not np.isfinite(pixels).all():
         raise InputError(f"{path}: contains NaN or infinity; fill those pixels first")
+    if is_array:
+        return pixels, math.inf
     if pixels.min() < 0 or pixels.max() > 1:
         raise InputError(f"{path}: values run from {pixels.min():.3g} to {pixels.max():.3g}; scale them to [0, 1]")
     return pixels, 1.0
 
 
-def read_image(path: Path) -> np.ndarray:
-    """An RGB image: float32 [3, H, W] in [0, 1] from 8 or 16-bit integers, or from floats already in [0, 1].
+def read_image(path: Path, n_channels: int | None = 3) -> np.ndarray:
+    """An image: float32 [C, H, W] in [0, 1] from 8 or 16-bit integers, or from floats already in [0, 1].
 
-    Raises InputError for anything else: alpha or missing channels, NaN, values out of range, a side under 64 pixels.
+    n_channels: see `read_samples`. Raises InputError for anything else: alpha or missing channels, NaN, values out of
+    range, a side under 64 pixels.
     """
-    pixels, highest = read_samples(path)
+    pixels, highest = read_samples(path, n_channels)
     check_size(pixels.shape[:2], str(path))
+    if math.isinf(highest):
+        if pixels.min() < 0 or pixels.max() > 1:
+            raise InputError(f"{path}: values run from {pixels.min():.3g} to {pixels.max():.3g}; scale them to [0, 1]")
+        highest = 1.0
     return np.ascontiguousarray((pixels.astype(np.float32) / np.float32(highest)).transpose(2, 0, 1))
+
+
+def _read_array(path: Path) -> np.ndarray:
+    """The array of a .npy file, or the only one of an .npz, channels moved behind rows and columns."""
+    try:
+        loaded = np.load(path, allow_pickle=False)
+        if not isinstance(loaded, np.ndarray):
+            names = list(loaded.keys())
+            if len(names) != 1:
+                raise InputError(
+                    f"{path}: holds {len(names)} arrays ({', '.join(names[:5])}); save the photograph alone"
+                )
+            loaded = loaded[names[0]]
+    except InputError:
+        raise
+    except Exception as error:  # zip, zlib, header: each has its own
+        raise InputError(f"{path}: cannot be read as an array ({one_line(error)}); use numpy.save") from error
+    if loaded.size == 0 or loaded.ndim not in (2, 3):
+        raise InputError(f"{path}: has shape {loaded.shape}; a photograph is [H, W] or [C, H, W]")
+    if loaded.dtype == np.float64:
+        loaded = loaded.astype(np.float32)
+    return np.moveaxis(loaded, 0, -1) if loaded.ndim == 3 else loaded
+
+
+def _asked(n_channels: int | None) -> str:
+    if n_channels in (3, None):
+        return "save it as plain RGB without alpha"
+    if n_channels == 1:
+        return "the PSFs are of one channel: save it as a grey image"
+    return f"the PSFs are of {n_channels} channels: give so many grey files or pages, or .npy [{n_channels}, H, W]"
 
 
 def _describe_channels(pixels: np.ndarray) -> str:
     if pixels.ndim == 2:
         return "is a grey image with one channel"
     if pixels.ndim == 3:
-        return f"has {pixels.shape[2]} channels" + (" (an alpha channel?)" if pixels.shape[2] in (2, 4) else "")
+        n = pixels.shape[2]
+        return f"has {n} channel{'s' * (n != 1)}" + (" (an alpha channel?)" if n in (2, 4) else "")
     return f"has shape {pixels.shape}"
 
 
@@ -115,7 +166,12 @@ def check_size(shape: tuple[int, ...], name: str) -> None:
 
 
 def write_image(path: Path, image: np.ndarray, bits: int = 8) -> None:
-    """Writes float [3, H, W] in [0, 1] as an RGB PNG (`path` ends in .png) of 8 bits, or of 16 if `bits` > 8."""
+    """Writes float [C, H, W] in [0, 1] as a PNG (`path` ends in .png) of 8 bits, or of 16 if `bits` > 8.
+
+    Three channels are RGB, one is grey; the mean of any other number is, too: `path` is then there to be looked at.
+    """
+    if len(image) not in (1, 3):
+        image = image.mean(axis=0, keepdims=True)
     dtype = np.uint8 if bits <= 8 else np.uint16
     levels = np.iinfo(dtype).max
     pixels = np.round(np.clip(image, 0, 1).transpose(1, 2, 0) * levels).astype(dtype)

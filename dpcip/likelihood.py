@@ -4,9 +4,10 @@ The model: in a small window the sharp image is a random texture with power `s^2
 through the PSF of one plane, with sensor noise on top. Then the channels' spectra at one frequency f are Gaussian with
 a 3x3 covariance that depends on the plane k,
 
-    S_k(f) = s^2 E_W[ |f|^-p H_k(f) C H_k(f)* ] + sigma^2 I
+    S_k(f) = s^2 E_W[ |f|^-p (H_k(f) C H_k(f)* + u^2 I) ] + sigma^2 I
 
-H_k: the channels' OTFs on a diagonal; C: correlation of the channels; E_W: smearing by the window. No image is
+H_k: the channels' OTFs on a diagonal; C: correlation of the channels; E_W: smearing by the window; u: the mismatch,
+what no PSF of the bank explains (depth edges, saturated spots, PSFs that are not the camera's). No image is
 estimated, so nothing can make up for a wrong depth: this is the marginal likelihood that Levin et al. (2009) advise,
 where the naive sweep (deconvolve at each plane, compare residuals) fails. Natural textures are not Gaussian: s may
 differ from one frequency to the next by a factor of e^+-1.5, which is averaged over; its mean level is fitted.
@@ -28,13 +29,12 @@ from torch import Tensor
 
 from dpcip.level_mixture import LANES, N_LEVELS, mixed
 from dpcip.psf import PsfBank
-from dpcip.settings import ROUNDING
+from dpcip.settings import MISMATCH, ROUNDING
 
 WINDOW_PX = 24  # side of a Hann window; of 16, 24, 32 and 48 the best after smoothing (docs: notebook on the solver)
 STRIDE_PX = 4
 SPECTRUM_SLOPE = 2.4  # p above
 CHANNEL_CORRELATION = 0.98
-UNBLURRED = 0.01  # amplitude of what the PSFs do not explain (depth edges, saturated spots), as a share of the texture
 LOWEST_CYCLES = 2.5  # in a window: lower frequencies hardly tell planes apart and suffer from the window
 LEVELS = torch.logspace(-3, 1, N_LEVELS)  # amplitudes s that are tried
 LEVEL_SPREAD = 1.5  # standard deviation of ln s between frequencies
@@ -56,10 +56,11 @@ def hann_window(window_px: int) -> Tensor:
     return window / window.norm()
 
 
-def texture_covariance(psf: Tensor, window: Tensor, latent: tuple[int, ...]) -> Tensor:
+def texture_covariance(psf: Tensor, window: Tensor, latent: tuple[int, ...], mismatch: float = MISMATCH) -> Tensor:
     """Covariance of the channels' windowed spectra for a texture with s = 1: [C, K, K] -> [N, N // 2 + 1, C, C].
 
-    latent: see PsfBank; channels that see the same are fully correlated.
+    latent: see PsfBank; channels that see the same are fully correlated. mismatch: amplitude of what the PSFs do not
+    explain, alike at all depths and of its own in each channel, as a share of the texture's.
     Exact for a stationary texture: its autocovariance is multiplied by the window's, then transformed. Without that
     the window's leakage fills the zeros of the OTF, and every psi comes out too close to the focus.
     """
@@ -73,7 +74,7 @@ def texture_covariance(psf: Tensor, window: Tensor, latent: tuple[int, ...]) -> 
     identity = torch.eye(len(psf), dtype=torch.float64)
     same = torch.tensor([[a == b for b in latent] for a in latent], dtype=torch.float64)
     correlation = CHANNEL_CORRELATION + (1 - CHANNEL_CORRELATION) * same
-    spectrum = otf[:, None] * correlation[..., None, None] * otf.conj() + UNBLURRED**2 * identity[..., None, None]
+    spectrum = otf[:, None] * correlation[..., None, None] * otf.conj() + mismatch**2 * identity[..., None, None]
     padded = torch.zeros(side, side, dtype=torch.float64)
     padded[:n, :n] = window
     overlap = torch.fft.irfft2(torch.fft.rfft2(padded).abs() ** 2, s=(side, side))
@@ -112,15 +113,20 @@ class LikelihoodTables:
     window: Tensor
 
     @classmethod
-    def of(cls, bank: PsfBank, noise: float = ROUNDING, window_px: int = WINDOW_PX) -> LikelihoodTables:
-        """The tables of a bank's planes. noise: the sensor's standard deviation, full scale 1."""
+    def of(
+        cls, bank: PsfBank, noise: float = ROUNDING, window_px: int = WINDOW_PX, mismatch: float = MISMATCH
+    ) -> LikelihoodTables:
+        """The tables of a bank's planes.
+
+        noise: the sensor's standard deviation, full scale 1. mismatch: see `texture_covariance`.
+        """
         window, frequency = hann_window(window_px), _frequency(window_px)
         used = (frequency >= LOWEST_CYCLES / window_px) & (frequency <= 0.5)
         pairs = torch.ones(frequency.shape)
         pairs[:, 0] = 0.5
         if window_px % 2 == 0:
             pairs[:, -1] = 0.5
-        textures = (texture_covariance(psf.double(), window, bank.latent)[used] for psf in bank.psf)
+        textures = (texture_covariance(psf.double(), window, bank.latent, mismatch)[used] for psf in bank.psf)
         factors = torch.stack([_factors(texture, noise) for texture in textures])
         distance = (LEVELS.log()[:, None] - LEVELS.log()) / LEVEL_SPREAD
         mixture = torch.softmax(-(distance**2) / 2, dim=1)
@@ -184,6 +190,12 @@ def _factors(texture: Tensor, noise: float) -> Tensor:
     return (-torch.cat(quadratic, dim=-1) / math.log(2)).float()
 
 
-def depth_likelihood(capture: Tensor, bank: PsfBank, noise: float = ROUNDING, window_px: int = WINDOW_PX) -> Tensor:
+def depth_likelihood(
+    capture: Tensor,
+    bank: PsfBank,
+    noise: float = ROUNDING,
+    window_px: int = WINDOW_PX,
+    mismatch: float = MISMATCH,
+) -> Tensor:
     """`LikelihoodTables.score` with tables for this capture alone."""
-    return LikelihoodTables.of(bank, noise, window_px).score(capture)
+    return LikelihoodTables.of(bank, noise, window_px, mismatch).score(capture)

@@ -16,6 +16,8 @@ from dpcip.linearise import ToneCurve
 JPEG_SUFFIXES = (".jpg", ".jpeg")
 RAW_SUFFIXES = (".dng", ".nef", ".cr2", ".cr3", ".arw", ".raf", ".orf", ".rw2", ".pef", ".srw")
 OPTIONS = ("gamma", "black", "white", "roi")
+WHITE_PERCENTILE = 99.9
+DIM = 0.5  # of full scale: a photograph that stays below it is taken for one in another unit
 RAW_WHITE = 65535.0  # LibRaw's 16-bit output is scaled to it
 
 log = logging.getLogger("dpcip")
@@ -65,12 +67,13 @@ def _roi(value: object) -> tuple[int, int, int, int] | None:
     return x, y, width, height
 
 
-def read_photo(path: Path, reading: Reading) -> tuple[np.ndarray, dict[str, object]]:
-    """The photograph's light, float32 [3, H, W] in [0, 1], and what was done to get it, ready for a report.
+def read_photo(path: Path, reading: Reading, n_channels: int = 3) -> tuple[np.ndarray, dict[str, object]]:
+    """The photograph's light, float32 [C, H, W] in [0, 1], and what was done to get it, ready for a report.
 
-    PNG and TIFF of 8 or 16 bits, TIFF of floats in [0, 1], JPEG (with a warning), and raw files (through the optional
-    package rawpy). `light = tone.decode((level - black) / (white - black))`, cut off at 0 and 1. Raises InputError
-    for a file that cannot be used, a black level not below white, or a region that reaches beyond the picture.
+    PNG and TIFF of 8 or 16 bits, TIFF of floats in [0, 1], JPEG (with a warning), .npy and .npz [C, H, W] or [H, W],
+    and raw files (through the optional package rawpy). `light = tone.decode((level - black) / (white - black))`, cut
+    off at 0 and 1. An array of floats need not be scaled: see `_white_of`. Raises InputError for a file that cannot be
+    used, another number of channels, a black level not below white, or a region that reaches beyond the picture.
     """
     suffix = path.suffix.lower()
     if suffix in JPEG_SUFFIXES:
@@ -78,12 +81,12 @@ def read_photo(path: Path, reading: Reading) -> tuple[np.ndarray, dict[str, obje
     is_raw = suffix in RAW_SUFFIXES
     if is_raw and reading.tone.gamma != 1:
         raise InputError(f"{path}: raw files are linear in light; leave --gamma out")
-    samples, highest = _develop(path, reading.black) if is_raw else read_samples(path)
+    samples, highest = _develop(path, reading.black) if is_raw else read_samples(path, n_channels)
     kind = str(samples.dtype)
     samples = _cropped(samples, reading.roi, path)
     check_size(samples.shape[:2], str(path))
     black = 0.0 if is_raw or reading.black is None else reading.black  # LibRaw has subtracted a raw file's
-    white = highest if reading.white is None else reading.white
+    white = reading.white if reading.white is not None else _white_of(samples, path) if highest == np.inf else highest
     if not 0 <= black < white <= highest:
         raise InputError(
             f"{path}: black level {black:g} and white level {white:g}; they must rise, within 0 to {highest:g}"
@@ -100,6 +103,20 @@ def read_photo(path: Path, reading: Reading) -> tuple[np.ndarray, dict[str, obje
         "written_with_gamma": reading.tone.gamma,  # all_in_focus.png and the preview look like the photograph
     }
     return light, record
+
+
+def _white_of(samples: np.ndarray, path: Path) -> float:
+    """Full scale of an array of floats, where nobody told it: 1 if that fits its values, else their 99.9th percentile.
+
+    Sensors' light comes in any unit; noise and the limits of what is possible are counted in shares of full scale.
+    """
+    brightest = float(np.percentile(samples, WHITE_PERCENTILE))
+    if (brightest >= DIM and samples.max() <= 1) or brightest <= 0:
+        return 1.0
+    log.info(
+        f"{path}: values up to {samples.max():.3g}; full scale is taken to be {brightest:.4g} (--white says other)"
+    )
+    return brightest
 
 
 def _cropped(samples: np.ndarray, roi: tuple[int, int, int, int] | None, path: Path) -> np.ndarray:

@@ -29,7 +29,9 @@ SAVED = "saved"  # tag of an output that shows what also stands in a file
 
 
 def show_image(axes: Axes, image: np.ndarray, title: str = "") -> None:
-    """Draws [3, H, W] in [0, 1] (or one channel, grey) without ticks."""
+    """Draws [3, H, W] in [0, 1], or the mean of any other number of channels in grey, without ticks."""
+    if len(image) != 3:
+        image = image.mean(axis=0, keepdims=True)
     axes.imshow(np.clip(image.transpose(1, 2, 0), 0, 1).squeeze(), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
     axes.set_title(title)
     axes.set_axis_off()
@@ -69,8 +71,11 @@ def preview(capture: np.ndarray, solution: Solution) -> Figure:
     axes = figure.subplots(2, 3)
     show_image(axes[0, 0], capture, "capture")
     show_image(axes[0, 1], solution.sharp, "all-in-focus")
-    fit_db = solution.report["data_fit_db"]
-    show_residual(axes[0, 2], solution.coded - capture, f"residual: model minus capture ({fit_db:.1f} dB)")
+    fit = f"{solution.report['data_fit_db']:.1f} dB"
+    error = solution.report.get("settings", {}).get("model_error")  # type: ignore[attr-defined]
+    if error:
+        fit += f"; PSFs good to {-20 * math.log10(error):.0f} dB"
+    show_residual(axes[0, 2], solution.coded - capture, f"residual: model minus capture ({fit})")
     show_depth(axes[1, 0], solution.depth_m)
     show_map(axes[1, 1], solution.psi_std, "uncertainty of the depth", "standard deviation of psi (rad)", "magma")
     certain = np.where(solution.psi_std <= np.median(solution.psi_std), solution.depth_m, np.nan)
@@ -171,10 +176,13 @@ def _known(value: object) -> object:
 def write_solution(directory: Path, capture: np.ndarray, solution: Solution) -> None:
     """Writes all_in_focus.png, depth.npy (metres), psi.npy and psi_std.npy (rad), preview.png and, last, report.json.
 
-    An old report goes first, so that a report always belongs to the files beside it.
+    An image of neither one nor three channels goes to all_in_focus.npy, too, [L, H, W]: no PNG could hold it. An old
+    report goes first, so that a report always belongs to the files beside it.
     """
     (directory / "report.json").unlink(missing_ok=True)
     write_image(directory / "all_in_focus.png", solution.sharp)
+    if len(solution.sharp) not in (1, 3):
+        write_npy(directory / "all_in_focus.npy", solution.sharp)
     write_npy(directory / "depth.npy", solution.depth_m)
     write_npy(directory / "psi.npy", solution.psi)
     write_npy(directory / "psi_std.npy", solution.psi_std)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from dpcip.camera import Convolution
 from dpcip.errors import InputError
+from dpcip.keys import LATER
 
 ROUNDING = 0.29 / 255  # standard deviation of rounding to 8 bits, full scale 1
+MISMATCH = 0.01  # of exact PSFs: what no PSF explains are depth edges and saturated spots
 
 CHOICES = {
     "precision": ("float32", "auto"),
@@ -39,6 +41,10 @@ class Settings:
     spike_factor: float | None = None  # a loss above so many times the recent median is rolled back; NaN always is
     convergence_window: int | None = None  # the loss fell by less than 5 % in so many iterations: cool down, then stop
     noise: float = ROUNDING  # standard deviation of the capture's noise, full scale 1 (dpcip/noise.py estimates it)
+    # What the PSFs do not explain (dpcip/mismatch.py estimates both): of the texture, a share of its amplitude, for the
+    # likelihood of depth; of the capture, a standard deviation, full scale 1, for the image. 0: no more than the noise.
+    mismatch: float = field(default=MISMATCH, metadata=LATER)
+    model_error: float = field(default=0.0, metadata=LATER)
     psi_tv: float = 0.0  # weight of psi's total variation, as a share of its range, in the loss
     learn_phases_rad: float = 0.0  # how far the mask's ring phases may be learnt away from nominal; 0: not at all
     learn_scale: float = 0.0  # the same for the aperture's scale, a factor
@@ -58,6 +64,11 @@ class Settings:
                 f"settings: noise is {self.noise}, psi_tv {self.psi_tv}; noise must lie between 0 and 1, psi_tv be "
                 "finite and not negative"
             )
+        if not (0 < self.mismatch < 1 and 0 <= self.model_error < 1):
+            raise InputError(
+                f"settings: mismatch is {self.mismatch}, model_error {self.model_error}; the first must lie between 0 "
+                "and 1, the second be below 1 and not negative"
+            )
         if not (0 <= self.learn_phases_rad < math.inf and 0 <= self.learn_scale < 0.5):
             raise InputError(
                 f"settings: learn_phases_rad is {self.learn_phases_rad}, learn_scale {self.learn_scale}; the first "
@@ -65,6 +76,11 @@ class Settings:
             )
         if not 0 < self.learning_rate < 1:
             raise InputError(f"settings: learning_rate is {self.learning_rate}; it must lie between 0 and 1")
+
+    @property
+    def misfit(self) -> float:
+        """Standard deviation of what an image need not explain of the capture: its noise, or the model's error."""
+        return max(self.noise, self.model_error)
 
 
 # "paper" is the paper and its released code: 5001 iterations, float32. Its blurs go through the FFT, which gives the

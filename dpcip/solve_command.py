@@ -4,32 +4,36 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import logging
+import math
 from pathlib import Path
 
 import click
 
-from dpcip.captures import read_capture
+from dpcip.captures import UserCapture, read_capture
 from dpcip.errors import InputError
 from dpcip.finite_range import FiniteRange
 from dpcip.generators import GENERATORS, with_generator
 from dpcip.io import claimed
 from dpcip.machine import use_threads
+from dpcip.mismatch import estimate_mismatch
 from dpcip.noise import estimate_noise
 from dpcip.optics import Lens
 from dpcip.optics_faults import PHASE_REACH_RAD, SCALE_REACH
 from dpcip.photo_options import photo_options
 from dpcip.report import write_solution
 from dpcip.runner import check_capture, fingerprint
-from dpcip.settings import PRESETS, with_iterations
+from dpcip.settings import PRESETS, Settings, with_iterations
 from dpcip.tiled_solve import CHECKPOINT, forget, solve_within_memory, tiled_identity
 
 RESULT_FILES = ("all_in_focus.png", "depth.npy", "psi.npy", "psi_std.npy", "preview.png")
 SEED = click.IntRange(0, 2**32 - 1)
 existing = click.Path(path_type=Path)
+log = logging.getLogger("dpcip")
 
 
 @click.command("solve")
-@click.argument("coded", type=existing)
+@click.argument("coded", type=existing, nargs=-1, required=True)
 @click.option("--out", type=existing, required=True, help="Folder for the results.")
 @click.option(
     "--psf", "--optics", "bank_file", type=existing, help="PSF bank, or YAML of optics. Default: the published camera."
@@ -50,6 +54,11 @@ existing = click.Path(path_type=Path)
     help="Standard deviation of the noise, full scale 1. Default: estimated from the photograph.",
 )
 @click.option(
+    "--mismatch",
+    type=FiniteRange(0, 1, min_open=True, max_open=True),
+    help="Share of the texture that the PSFs do not explain. Default: 0.01 for PSFs that are right, else estimated.",
+)
+@click.option(
     "--psi-tv",
     type=FiniteRange(0),
     default=0.0,
@@ -67,7 +76,7 @@ existing = click.Path(path_type=Path)
 @click.option("--threads", type=click.IntRange(1, 1024), help="CPU threads. Default: the cores that are free.")
 @click.option("--quiet", is_flag=True, help="No estimate, no progress bar.")
 def solve_command(
-    coded: Path,
+    coded: tuple[Path, ...],
     out: Path,
     bank_file: Path | None,
     photo: dict[str, object],
@@ -77,6 +86,7 @@ def solve_command(
     iterations: int | None,
     max_seconds: float | None,
     noise: float | None,
+    mismatch: float | None,
     psi_tv: float,
     learn_optics: bool,
     seed: int,
@@ -86,21 +96,27 @@ def solve_command(
 ) -> None:
     """Recover the all-in-focus image and depth of the photograph CODED.
 
-    CODED is a PNG, TIFF, JPEG or raw file, or the folder of a capture with its camera (see data/README.md). Writes
+    CODED is a PNG, TIFF, JPEG or raw file, an array (.npy, .npz: [H, W] or [C, H, W], linear in light), several grey
+    files, one a channel (a dual pixel's left and right), or the folder of a capture with its camera (see
+    data/README.md). How well the PSFs explain the photograph is estimated first and told if they do not. Writes
     all_in_focus.png, depth.npy (metres), psi.npy and psi_std.npy (radians; defocus and its uncertainty), preview.png
     and report.json to OUT. The pictures have the tone curve of CODED. A photograph that would not fit the memory is
     solved in tiles. A solve that was interrupted, or that ran out of --max-seconds, goes on from where it was when the
     same command is given.
     """
-    read = read_capture(coded, photo, bank_file)
+    name = str(coded[0])
+    read = read_capture(coded[0], photo, bank_file, coded[1:])
     settings = with_generator(dataclasses.replace(PRESETS[preset], seed=seed), generator)
     settings = with_iterations(settings, iterations or settings.iterations)
-    check_capture(read.light, read.bank, str(coded))
-    settings = dataclasses.replace(settings, noise=noise or estimate_noise(read.light), psi_tv=psi_tv)
-    if learn_optics:
-        settings = dataclasses.replace(settings, learn_phases_rad=PHASE_REACH_RAD, learn_scale=SCALE_REACH)
+    check_capture(read.light, read.bank, name)
     if threads:
         use_threads(threads)
+    noise = noise or estimate_noise(read.light)
+    settings = dataclasses.replace(settings, noise=noise, psi_tv=psi_tv)
+    if settings.camera == "masked" and not learn_optics:
+        settings = _believing(settings, read, mismatch, name)
+    if learn_optics:
+        settings = dataclasses.replace(settings, learn_phases_rad=PHASE_REACH_RAD, learn_scale=SCALE_REACH)
     identity = tiled_identity(fingerprint(read.light, read.bank, settings, device), tile_px)
     with claimed(out):
         if _solved_already(out, identity):
@@ -128,6 +144,18 @@ def solve_command(
         f"{out}: {report['iterations']} iterations in {report['seconds']:.0f} s, "
         f"data fit {report['data_fit_db']:.1f} dB, stopped by {report['stopped_by']}; look at {out / 'preview.png'}"
     )
+
+
+def _believing(settings: Settings, read: UserCapture, share: float | None, name: str) -> Settings:
+    """The settings with what the PSFs do not explain of this photograph; says so if that is more than its noise."""
+    found = estimate_mismatch(read.light, read.bank, settings.noise, share)
+    if found.model_error:
+        log.warning(
+            f"{name}: {read.bank.source} explains it to {-20 * math.log10(found.model_error):.0f} dB only (its noise: "
+            f"{-20 * math.log10(settings.noise):.0f} dB), so the PSFs are believed less (mismatch {found.share:g}); "
+            "if they ought to be better, check bank, tone curve (--gamma) and --white"
+        )
+    return dataclasses.replace(settings, mismatch=found.share, model_error=found.model_error)
 
 
 def _solved_already(out: Path, identity: str) -> bool:

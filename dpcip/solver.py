@@ -168,7 +168,7 @@ class Stepper:
         settings = self.settings
         first = settings.warmup_iterations + max(settings.l2_iterations, settings.guide_iterations)
         window, begun = settings.convergence_window, self.iteration > settings.warmup_iterations
-        fitted = window is not None and begun and explained(self.fits_db[-1], settings.noise)
+        fitted = window is not None and begun and explained(self.fits_db[-1], settings.misfit)
         if self.converged_at is None and (fitted or converged(self.losses[first:], window)):
             self.converged_at = self.iteration
 
@@ -200,12 +200,18 @@ class Stepper:
         """Image and psi from the capture's local spectra, computed once."""
         if self.start is None:
             with torch.no_grad():
-                self.start = find_start(self.capture, self.bank, self.settings.noise)
+                settings = self.settings
+                self.start = find_start(
+                    self.capture, self.bank, settings.noise, settings.mismatch, settings.model_error
+                )
         return self.start
 
     def psi_std(self, psi: Tensor) -> Tensor:
         """How uncertain psi [H, W] is, whether or not the solve began with the depth prior: [H, W], rad."""
-        prior = self.start.prior if self.start else depth_prior(self.capture, self.bank, self.settings.noise)
+        if self.start:
+            prior = self.start.prior
+        else:
+            prior = depth_prior(self.capture, self.bank, self.settings.noise, self.settings.mismatch)
         return uncertainty(psi, prior, self.bank)
 
     def finished(self) -> Estimate:
@@ -219,7 +225,9 @@ class Stepper:
             return self._refined(self.best)
         if self._refined_start is None:
             start = self.first_estimate()
-            self._refined_start = self._refined(Estimate(start.sharp, start.psi))
+            found = Estimate(start.sharp, start.psi)
+            # Its image is a deconvolution already: with PSFs that are not right, a longer one would draw their errors.
+            self._refined_start = found if self.settings.model_error else self._refined(found)
         if self.best.iteration < warmup:
             return self._refined_start
         found = self._refined(self.best)
@@ -230,9 +238,9 @@ class Stepper:
         if not self.settings.refine:
             return found
         with torch.no_grad():
-            sharp, psi = refined(self.capture, self.bank, found.sharp, found.psi, self.settings.noise)
+            sharp, psi = refined(self.capture, self.bank, found.sharp, found.psi, self.settings.misfit)
         better = dataclasses.replace(found, sharp=sharp, psi=psi)
-        noise = max(NOISE, self.settings.noise)
+        noise = max(NOISE, self.settings.misfit)
         return better if self._squared_error(better) <= max(self._squared_error(found), noise**2) else found
 
     def _squared_error(self, found: Estimate) -> float:

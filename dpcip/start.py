@@ -14,7 +14,7 @@ from dpcip.deconvolution import deconvolve
 from dpcip.edges import snap_to_edges, spread, trusted
 from dpcip.likelihood import STRIDE_PX, depth_likelihood, half_planes
 from dpcip.psf import PsfBank
-from dpcip.settings import ROUNDING
+from dpcip.settings import MISMATCH, ROUNDING
 from dpcip.smoothing import best_value, semi_global_cost
 from dpcip.veto import Attempt, possible
 
@@ -38,16 +38,16 @@ class DepthPrior:
     psi_std: Tensor
 
 
-def depth_prior(capture: Tensor, bank: PsfBank, noise: float = ROUNDING) -> DepthPrior:
+def depth_prior(capture: Tensor, bank: PsfBank, noise: float = ROUNDING, mismatch: float = MISMATCH) -> DepthPrior:
     """Depth and its uncertainty from the capture's local spectra alone: [C, H, W] in [0, 1] -> two maps [H, W]."""
     planes = half_planes(bank)
-    costs = window_costs(capture, planes, noise)
+    costs = window_costs(capture, planes, noise, mismatch)
     return depth_of_costs(costs, planes.psi, (capture.shape[-2], capture.shape[-1]))[1]
 
 
-def window_costs(capture: Tensor, planes: PsfBank, noise: float) -> np.ndarray:
+def window_costs(capture: Tensor, planes: PsfBank, noise: float, mismatch: float = MISMATCH) -> np.ndarray:
     """Cost of each plane in each window: its negative log-likelihood, discounted for overlap, [P, h, w]."""
-    return -depth_likelihood(capture, planes, noise).numpy() / OVERLAP
+    return -depth_likelihood(capture, planes, noise, mismatch=mismatch).numpy() / OVERLAP
 
 
 def depth_of_costs(costs: np.ndarray, planes: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, DepthPrior]:
@@ -105,20 +105,23 @@ class Start:
         return DepthPrior(self.psi, self.psi_std)
 
 
-def find_start(capture: Tensor, bank: PsfBank, noise: float = ROUNDING) -> Start:
+def find_start(
+    capture: Tensor, bank: PsfBank, noise: float = ROUNDING, mismatch: float = MISMATCH, model_error: float = 0.0
+) -> Start:
     """Depth from the capture's local spectra, its image by deconvolution, and the depth's edges moved to the image's.
 
     Depths at which the image would need light below black or above white are ruled out (dpcip/veto.py); light above
     white only if the capture keeps away from it, but for a few faulty pixels, since highlights may well be brighter
     than the sensor's white.
     capture: [C, H, W] in [0, 1], of the bank's type; the results are on its device. noise: its standard deviation.
+    mismatch, model_error: what the PSFs do not explain, see Settings.
     """
     size = (capture.shape[-2], capture.shape[-1])
     camera = MaskedDCM(bank, size).to(capture.device)
     planes = half_planes(bank)
 
     def image_at(psi: Tensor, begin: Tensor, n_reweightings: int) -> Tensor:
-        return deconvolve(camera.at(psi), capture, begin, max(START_NOISE, noise), n_reweightings)
+        return deconvolve(camera.at(psi), capture, begin, max(START_NOISE, noise, model_error), n_reweightings)
 
     def attempt(costs: np.ndarray, former: Attempt | None) -> Attempt:
         psi_grid, prior = depth_of_costs(costs, planes.psi, size)
@@ -131,7 +134,8 @@ def find_start(capture: Tensor, bank: PsfBank, noise: float = ROUNDING) -> Start
 
     n_white = int((capture.amax(dim=0) >= WHITE).sum())
     within_white = n_white <= max(1, FEW * size[0] * size[1])
-    found = possible(window_costs(capture, planes, noise), planes.psi, STRIDE_PX, attempt, within_white)
+    costs = window_costs(capture, planes, noise, mismatch)
+    found = possible(costs, planes.psi, STRIDE_PX, attempt, within_white)
     sharp = image_at(found.psi, bank.in_latent(capture), START_REWEIGHTINGS) if found.rough else found.image
     sharp = sharp.clamp(0, 1)
     return Start(sharp, snap_to_edges(found.psi, sharp), found.psi_std, trusted(found.psi))

@@ -14,10 +14,14 @@ import pytest
 import tifffile
 import torch
 from PIL import Image
+from scipy.ndimage import gaussian_filter
 
 from dpcip import cli
 from dpcip.camera import simulate
+from dpcip.datasets import rendered
+from dpcip.dual_pixel import dual_pixel_bank
 from dpcip.io import claimed, read_depth, read_image, write_dpt, write_image, write_npy
+from dpcip.photo_files import Reading, read_photo
 from dpcip.psf import PsfBank
 from dpcip.solve_command import RESULT_FILES
 
@@ -257,6 +261,44 @@ BAD_INPUTS: dict[str, tuple[Callable[[], object] | None, tuple, str]] = {
         "uint8",
     ),
     "unit missing": (None, ("simulate", "photo.png", "depth.npy", "--out", "c.png"), "--unit"),
+    "grey file for three channels": (
+        lambda: write_npy(Path("photo.npy"), np.ones((64, 72))),
+        ("solve", "photo.npy", "--out", "result"),
+        "photo.npy: is a grey image with one channel",
+    ),
+    "array of two channels for three": (
+        lambda: write_npy(Path("photo.npy"), np.ones((2, 64, 72))),
+        ("solve", "photo.npy", "--out", "result"),
+        "photo.npy: has 2 channels",
+    ),
+    "empty array": (
+        lambda: write_npy(Path("photo.npy"), np.ones((0, 72))),
+        ("solve", "photo.npy", "--out", "result"),
+        "photo.npy: has shape (0, 72)",
+    ),
+    "array that is none": (
+        lambda: Path("photo.npy").write_text("hello"),
+        ("solve", "photo.npy", "--out", "result"),
+        "photo.npy: cannot be read as an array",
+    ),
+    "archive of two arrays": (
+        lambda: np.savez("photo.npz", left=np.ones((64, 72)), right=np.ones((64, 72))),
+        ("solve", "photo.npz", "--out", "result"),
+        "photo.npz: holds 2 arrays (left, right)",
+    ),
+    "three views for three channels, of other sizes": (
+        lambda: (_grey(), write_npy(Path("b.npy"), np.ones((64, 72))), write_npy(Path("c.npy"), np.ones((64, 72)))),
+        ("solve", "photo.png", "b.npy", "c.npy", "--out", "result"),
+        "b.npy: is 72x64 pixels, photo.png 70x70",
+    ),
+    "two views for three channels": (
+        _grey,
+        ("solve", "photo.png", "photo.png", "--out", "result"),
+        "photo.png: 2 files for 3 channels",
+    ),
+    "mismatch beyond 1": (None, (*SOLVE, "--mismatch", 1), "--mismatch"),
+    "nothing to evaluate with": (None, ("evaluate", "result"), "give --sharp, --depth or both"),
+    "depth without a unit": (None, ("evaluate", "result", "--depth", "depth.npy"), "--unit m or --unit psi"),
     "capture not PNG": (None, ("simulate", "photo.png", "depth.npy", "--unit", "m", "--out", "c.jpg"), ".png"),
     "impossible noise": (None, (*SIMULATE, "--read-noise", 2), "read noise"),
     "even kernel": (None, ("psf", "--out", "b.npz", "--size", 70), "70"),
@@ -336,6 +378,69 @@ def test_wrong_sizes_in_evaluate(files: Path, monkeypatch, capsys) -> None:
     write_npy(files / "result" / "psi_std.npy", np.ones((64, 70)))
     assert run(monkeypatch, "evaluate", "result", "--sharp", "photo.png", "--depth", "depth.npy", "--unit", "m") == 2
     assert "psi_std.npy: is 70x64 pixels, the result 72x64" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_two_views_through_every_verb(files: Path, monkeypatch, capsys) -> None:
+    """A dual pixel's capture: simulated to .npy, solved as .npy, files and pages, scored after registration."""
+    dual_pixel_bank().save(Path("dual.npz"))
+    grey = np.kron(np.random.default_rng(0).random((1, 16, 18)), np.ones((1, 4, 4)))
+    write_image(Path("grey.png"), grey)
+    views = ("simulate", "grey.png", "depth.npy", "--unit", "m", "--psf", "dual.npz", "--bits", 12, "--out")
+    assert run(monkeypatch, *views, "views.png") == 2
+    assert "views.png: a PNG cannot hold 2 channels; choose a name that ends in .npy" in capsys.readouterr().err
+    assert run(monkeypatch, *views, "views.npy") == 0
+    light = np.load("views.npy")
+    assert light.shape == (2, 64, 72) and light.dtype == np.float32
+    write_image(Path("left.png"), light[:1], 16)
+    write_image(Path("right.png"), light[1:], 16)
+    tifffile.imwrite("pages.tif", light, photometric="minisblack")
+    options = ("--psf", "dual.npz", "--iterations", 1, "--out")
+    psi = {}
+    for name, inputs in {"array": ["views.npy"], "files": ["left.png", "right.png"], "pages": ["pages.tif"]}.items():
+        assert run(monkeypatch, "solve", *inputs, *options, name) == 0
+        psi[name] = np.load(Path(name) / "psi.npy")
+        assert read_image(Path(name) / "all_in_focus.png", None).shape == (1, 64, 72)
+    assert np.allclose(psi["array"], psi["pages"], atol=1e-3) and np.abs(psi["array"] - psi["files"]).mean() < 0.1
+    assert json.loads(Path("files/report.json").read_text())["photograph"]["file"] == "left.png, right.png"
+    write_npy(Path("truth.npy"), np.roll(0.05 + 0.2 * grey[0], 1, axis=1))
+    assert run(monkeypatch, "evaluate", "array", "--sharp", "truth.npy", "--register") == 0
+    registered = json.loads(Path("array/metrics.json").read_text())["psnr_registered_db"]
+    assert run(monkeypatch, "evaluate", "array", "--sharp", "grey.png") == 0
+    assert registered > json.loads(Path("array/metrics.json").read_text())["psnr_db"] - 1
+
+
+def test_light_in_another_unit(files: Path, monkeypatch, caplog) -> None:
+    """Floats that stay far below 1, or go beyond it, are scaled to their brightest; others are left alone."""
+    light = np.random.default_rng(0).random((3, 64, 72)).astype(np.float32)
+    caplog.set_level(logging.INFO, "dpcip")
+    for factor, white in ((1.0, 1.0), (0.1, 0.1), (700.0, 700.0)):
+        write_npy(Path("light.npy"), factor * light)
+        read, record = read_photo(Path("light.npy"), Reading())
+        assert record["white"] == pytest.approx(white, rel=2e-3)
+        assert np.allclose(read, light, atol=2e-3)
+        assert ("light.npy: values up to" in caplog.text) == (factor != 1)
+        told, _ = read_photo(Path("light.npy"), Reading.of({"white": factor}))
+        assert np.allclose(told, light, atol=1e-6)
+    integers = np.round(light * 255).astype(np.uint8)
+    write_npy(Path("light.npy"), integers)
+    assert np.allclose(read_photo(Path("light.npy"), Reading())[0], integers / 255)
+
+
+@pytest.mark.slow
+def test_psfs_that_do_not_explain_are_told_of(files: Path, monkeypatch, caplog) -> None:
+    scene = next(s for s in rendered() if s.name == "street_07").read().centre(96)
+    small = PsfBank.synthesise(psi=np.array([-2.0, 0, 2]), size=15)
+    small.save(Path("small.npz"))
+    light = gaussian_filter(simulate(scene.sharp, np.zeros((96, 96)), small), (0, 2, 2))
+    write_image(Path("soft.png"), light.clip(0, 1), 16)
+    caplog.set_level(logging.INFO, "dpcip")
+    told = ("solve", "soft.png", "--psf", "small.npz", "--iterations", 1, "--out")
+    assert run(monkeypatch, *told, "result") == 0
+    settings = json.loads(Path("result/report.json").read_text())["settings"]
+    assert ("soft.png: small.npz explains it to" in caplog.text) == (settings["model_error"] > 0)
+    assert run(monkeypatch, *told, "other", "--mismatch", 0.3) == 0
+    assert json.loads(Path("other/report.json").read_text())["settings"]["mismatch"] == 0.3
 
 
 def test_sixteen_bit_capture_is_not_rounded(files: Path, monkeypatch) -> None:

@@ -115,12 +115,11 @@ def test_likelihood_is_the_slow_ones(
         assert difference.abs().max() < 0.02  # of some thousand
 
 
-def test_covariance_is_that_of_blurred_textures(bank: PsfBank, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_covariance_is_that_of_blurred_textures(bank: PsfBank) -> None:
     """Against the sample covariance of windows cut from blurred noise, the window's leakage included."""
-    monkeypatch.setattr(likelihood_module, "UNBLURRED", 0.0)
     side, psf = 24, bank.psf[0].double()
     window = hann_window(side)
-    modelled = texture_covariance(psf, window, tuple(range(len(psf)))).real
+    modelled = texture_covariance(psf, window, tuple(range(len(psf))), mismatch=0).real
     rng = np.random.default_rng(0)
     spectra = []
     frequency = np.hypot(np.fft.fftfreq(256)[:, None], np.fft.rfftfreq(256))
