@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, is_dataclass
+from dataclasses import asdict, fields, is_dataclass
 
 import numpy as np
 import torch
 
 from dpcip.machine import has_fast_bfloat16
+
+# Metadata of a dataclass's field that came after results were kept: at its default it is no part of a key.
+LATER = {"later": True}
 
 
 def arithmetic(device: torch.device, bfloat16: bool | None = None) -> str:
@@ -40,9 +43,12 @@ def _bytes(part: object) -> bytes:
     if isinstance(part, torch.Tensor):
         part = part.cpu().numpy()
     if isinstance(part, np.ndarray):
-        content = hashlib.sha256(np.ascontiguousarray(part).tobytes()).hexdigest()
-        return f"{part.dtype}{part.shape}{content}".encode()
+        values = hashlib.sha256(np.ascontiguousarray(part).tobytes()).hexdigest()
+        return f"{part.dtype}{part.shape}{values}".encode()
     if isinstance(part, list) and part and isinstance(part[0], np.ndarray):
         return f"{len(part)} of ".encode() + b"".join(map(_bytes, part))
-    fields = asdict(part) if is_dataclass(part) and not isinstance(part, type) else part
-    return json.dumps(fields, sort_keys=True).encode()
+    content = part
+    if is_dataclass(part) and not isinstance(part, type):
+        late = {f.name: f.default for f in fields(part) if f.metadata.get("later")}
+        content = {name: value for name, value in asdict(part).items() if name not in late or value != late[name]}
+    return json.dumps(content, sort_keys=True).encode()

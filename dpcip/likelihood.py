@@ -56,10 +56,12 @@ def hann_window(window_px: int) -> Tensor:
     return window / window.norm()
 
 
-def texture_covariance(psf: Tensor, window: Tensor, latent: tuple[int, ...]) -> Tensor:
+def texture_covariance(
+    psf: Tensor, window: Tensor, latent: tuple[int, ...], channel_correlation: float = CHANNEL_CORRELATION
+) -> Tensor:
     """Covariance of the channels' windowed spectra for a texture with s = 1: [C, K, K] -> [N, N // 2 + 1, C, C].
 
-    latent: see PsfBank; channels that see the same are fully correlated.
+    latent: see PsfBank; channels that see the same are fully correlated, others by `channel_correlation`.
     Exact for a stationary texture: its autocovariance is multiplied by the window's, then transformed. Without that
     the window's leakage fills the zeros of the OTF, and every psi comes out too close to the focus.
     """
@@ -72,7 +74,7 @@ def texture_covariance(psf: Tensor, window: Tensor, latent: tuple[int, ...]) -> 
     power = (frequency * n).clamp_min(1) ** -SPECTRUM_SLOPE
     identity = torch.eye(len(psf), dtype=torch.float64)
     same = torch.tensor([[a == b for b in latent] for a in latent], dtype=torch.float64)
-    correlation = CHANNEL_CORRELATION + (1 - CHANNEL_CORRELATION) * same
+    correlation = channel_correlation + (1 - channel_correlation) * same
     spectrum = otf[:, None] * correlation[..., None, None] * otf.conj() + UNBLURRED**2 * identity[..., None, None]
     padded = torch.zeros(side, side, dtype=torch.float64)
     padded[:n, :n] = window
@@ -112,7 +114,13 @@ class LikelihoodTables:
     window: Tensor
 
     @classmethod
-    def of(cls, bank: PsfBank, noise: float = ROUNDING, window_px: int = WINDOW_PX) -> LikelihoodTables:
+    def of(
+        cls,
+        bank: PsfBank,
+        noise: float = ROUNDING,
+        window_px: int = WINDOW_PX,
+        channel_correlation: float = CHANNEL_CORRELATION,
+    ) -> LikelihoodTables:
         """The tables of a bank's planes. noise: the sensor's standard deviation, full scale 1."""
         window, frequency = hann_window(window_px), _frequency(window_px)
         used = (frequency >= LOWEST_CYCLES / window_px) & (frequency <= 0.5)
@@ -120,7 +128,9 @@ class LikelihoodTables:
         pairs[:, 0] = 0.5
         if window_px % 2 == 0:
             pairs[:, -1] = 0.5
-        textures = (texture_covariance(psf.double(), window, bank.latent)[used] for psf in bank.psf)
+        textures = (
+            texture_covariance(psf.double(), window, bank.latent, channel_correlation)[used] for psf in bank.psf
+        )
         factors = torch.stack([_factors(texture, noise) for texture in textures])
         distance = (LEVELS.log()[:, None] - LEVELS.log()) / LEVEL_SPREAD
         mixture = torch.softmax(-(distance**2) / 2, dim=1)

@@ -105,6 +105,15 @@ class Start:
         return DepthPrior(self.psi, self.psi_std)
 
 
+def start_at(capture: Tensor, bank: PsfBank, prior: DepthPrior, noise: float = ROUNDING) -> Start:
+    """A start from depth that is known by other means: its image by deconvolution, the depth's edges moved to it."""
+    psi = prior.psi.to(capture)
+    camera = MaskedDCM(bank, (capture.shape[-2], capture.shape[-1])).to(capture.device)
+    image = deconvolve(camera.at(psi), capture, bank.in_latent(capture), max(START_NOISE, noise), START_REWEIGHTINGS)
+    sharp = image.clamp(0, 1)
+    return Start(sharp, snap_to_edges(psi, sharp), prior.psi_std.to(capture), trusted(psi))
+
+
 def find_start(capture: Tensor, bank: PsfBank, noise: float = ROUNDING) -> Start:
     """Depth from the capture's local spectra, its image by deconvolution, and the depth's edges moved to the image's.
 
