@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import time
 from collections.abc import Callable
@@ -59,16 +60,26 @@ def untrained(bank: PsfBank, seed: int = 0) -> DepthNet:
 
 
 def loss_of(guess: Guess, target: Tensor, planes: Tensor) -> Tensor:
-    """Distance of psi on the grid and in every pixel, cross-entropy of the planes, likelihood of the scale."""
+    """Distance of psi on the grid and in every pixel, cross-entropy of the planes, likelihood of the scale.
+
+    target: [N, H, W], in the network's units; NaN where it is not known, which then does not count.
+    """
     on_grid = target[:, ::STRIDE_PX, ::STRIDE_PX]
+    known, known_on_grid = ~target.isnan(), ~on_grid.isnan()
+    target, on_grid = target.nan_to_num(), on_grid.nan_to_num()
     shares = torch.exp(-(((planes[:, None, None] - on_grid[:, None]) / SOFTNESS) ** 2) / 2)
     shares = shares / shares.sum(dim=1, keepdim=True)
     log_probability = guess.scores.log_softmax(dim=1)
     mean = (log_probability.exp() * planes[:, None, None]).sum(dim=1)
-    crossed = -(shares * log_probability).sum(dim=1).mean()
+    crossed = -(shares * log_probability).sum(dim=1)
     distance = (guess.psi - target).abs()
-    scale = (distance.detach() * torch.exp(-guess.log_scale) + guess.log_scale).mean()
-    return (mean - on_grid).abs().mean() + distance.mean() + SHARE_WEIGHT * crossed + SCALE_WEIGHT * scale
+    scale = distance.detach() * torch.exp(-guess.log_scale) + guess.log_scale
+    of_grid = _mean((mean - on_grid).abs() + SHARE_WEIGHT * crossed, known_on_grid)
+    return of_grid + _mean(distance + SCALE_WEIGHT * scale, known)
+
+
+def _mean(values: Tensor, known: Tensor) -> Tensor:
+    return (values * known).sum() / known.sum().clamp_min(1)
 
 
 def draw_batch(
@@ -128,12 +139,17 @@ def train(
     checkpoint: Path,
     on_step: Callable[[int], None] = lambda step: None,
     on_look: Callable[[int, DepthNet], None] = lambda step, network: None,
+    begin: DepthNet | None = None,
 ) -> tuple[DepthNet, float]:
-    """The trained network and the seconds that it took. on_look: called every LOOK_EVERY steps, in eval mode."""
+    """The trained network and the seconds that it took.
+
+    on_look: called every LOOK_EVERY steps, in eval mode. begin: a network to go on from, which is left as it is;
+    default: one of random weights.
+    """
     device = pick_device()
     keep_freed_memory()
     share_cores()
-    network = untrained(bank, recipe.seed).to(device)
+    network = (copy.deepcopy(begin) if begin else untrained(bank, recipe.seed)).to(device)
     adam = _adam(network, recipe)
     step, before = 0, 0.0
     kept = read_checkpoint(checkpoint, device)
