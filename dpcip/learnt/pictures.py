@@ -50,12 +50,12 @@ class Pictures:
 
     def __getitem__(self, number: int) -> Picture:
         rng = np.random.default_rng([self.seed, number, self.held_out])
-        kind, colourful = KINDS[number % len(KINDS)], rng.uniform(0, 1.4)
+        kind, colourful = KINDS[number % len(KINDS)], 1.5 * rng.beta(1.5, 2.5)  # most photographs are greyish
         sharp, nearness = np.zeros((3, SIDE_PX, SIDE_PX)), np.zeros((SIDE_PX, SIDE_PX))
         for shown, surface in _surfaces(rng, kind):
             sharp = np.where(shown, self._texture(rng, colourful), sharp)
             nearness = np.where(shown, surface, nearness)
-        if rng.random() < 0.4:
+        if rng.random() < 0.35:
             sharp = sharp**GAMMA
         return Picture(sharp.astype(np.float32), nearness.clip(0, 1).astype(np.float32), kind)
 
@@ -170,7 +170,7 @@ def _surfaces(rng: Generator, kind: str) -> list[tuple[np.ndarray, np.ndarray]]:
         feet = np.sort(rng.uniform(0, 1, int(rng.integers(1, 9))))
         things = [np.full(down.shape, far + (near - far) * foot + rng.uniform(0, 0.02)) for foot in feet]
         return [(everywhere, floor), *((_piece(rng), thing) for thing in things)]
-    levels = np.sort(rng.uniform(0, 1, int(rng.integers(2, 12))))
+    levels = np.sort(rng.uniform(0, 1, int(rng.integers(2, 9))))
     surfaces = []
     for number, level in enumerate(levels):
         slope = rng.uniform(-0.3, 0.3, 2) * rng.integers(0, 2)
@@ -187,9 +187,9 @@ def _large_piece(rng: Generator) -> np.ndarray:
 
 def _piece(rng: Generator) -> np.ndarray:
     """An outline: a blob, a polygon, thin bars or a grating."""
-    kind = rng.choice(["blob", "polygon", "bars", "grating"], p=(0.45, 0.35, 0.12, 0.08))
+    kind = rng.choice(["blob", "polygon", "bars", "grating"], p=(0.5, 0.4, 0.07, 0.03))
     if kind == "blob":
-        sigma = np.exp(rng.uniform(*np.log((5, 40))))
+        sigma = np.exp(rng.uniform(*np.log((9, 45))))
         field = gaussian_filter(rng.standard_normal((SIDE_PX, SIDE_PX)), sigma)
         return field > np.quantile(field, rng.uniform(0.5, 0.93))
     if kind == "polygon":
