@@ -17,6 +17,7 @@ from dpcip.camera import simulate as simulate_capture
 from dpcip.captures import CAPTURES
 from dpcip.errors import InputError
 from dpcip.io import MILLIMETRE, Unit, psi_of_map, read_depth, read_image, write_image, write_npy
+from dpcip.learnt.command import train_command
 from dpcip.metrics import confidence_metrics, depth_metrics, image_metrics
 from dpcip.optics import Lens, read_optics
 from dpcip.phasecam3d import fetch as fetch_phasecam3d
@@ -26,7 +27,7 @@ from dpcip.sensor import Sensor
 from dpcip.solve_command import SEED, read_report, solve_command
 from dpcip.study_commands import plan, study
 
-RESUMABLE = ("solve", "study", "bench")
+RESUMABLE = ("solve", "study", "bench", "train")
 SIMULATION_STEP = 0.1  # rad between the simulator's layers
 
 log = logging.getLogger("dpcip")
@@ -215,6 +216,7 @@ def bench(out: Path, scenes: str, seeds: int, variants: str, only_report: bool) 
 
 cli.add_command(calibrate)
 cli.add_command(solve_command)
+cli.add_command(train_command)
 cli.add_command(plan)
 cli.add_command(study)
 

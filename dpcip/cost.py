@@ -55,7 +55,8 @@ def estimate_cost(shape: torch.Size, bank: PsfBank, settings: Settings, device: 
     The time is rougher (caches, other work on the machine), and the progress bar corrects it.
     """
     capture = _probe(bank)
-    probe = Stepper(capture, bank, replace(settings, warmup_iterations=0, guide_iterations=0), device)
+    plain = replace(settings, warmup_iterations=0, guide_iterations=0, depth="likelihood")
+    probe = Stepper(capture, bank, plain, device)
     margin = bank.size - 1
     padded = (shape[1] + margin) * (shape[2] + margin) / (PROBE_SIDE_PX + margin) ** 2
     pixels = shape[1] * shape[2] / PROBE_SIDE_PX**2

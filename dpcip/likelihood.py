@@ -56,11 +56,18 @@ def hann_window(window_px: int) -> Tensor:
     return window / window.norm()
 
 
-def texture_covariance(psf: Tensor, window: Tensor, latent: tuple[int, ...], mismatch: float = MISMATCH) -> Tensor:
+def texture_covariance(
+    psf: Tensor,
+    window: Tensor,
+    latent: tuple[int, ...],
+    mismatch: float = MISMATCH,
+    channel_correlation: float = CHANNEL_CORRELATION,
+) -> Tensor:
     """Covariance of the channels' windowed spectra for a texture with s = 1: [C, K, K] -> [N, N // 2 + 1, C, C].
 
-    latent: see PsfBank; channels that see the same are fully correlated. mismatch: amplitude of what the PSFs do not
-    explain, alike at all depths and of its own in each channel, as a share of the texture's.
+    latent: see PsfBank; channels that see the same are fully correlated, others by `channel_correlation`. mismatch:
+    amplitude of what the PSFs do not explain, alike at all depths and of its own in each channel, as a share of the
+    texture's.
     Exact for a stationary texture: its autocovariance is multiplied by the window's, then transformed. Without that
     the window's leakage fills the zeros of the OTF, and every psi comes out too close to the focus.
     """
@@ -73,7 +80,7 @@ def texture_covariance(psf: Tensor, window: Tensor, latent: tuple[int, ...], mis
     power = (frequency * n).clamp_min(1) ** -SPECTRUM_SLOPE
     identity = torch.eye(len(psf), dtype=torch.float64)
     same = torch.tensor([[a == b for b in latent] for a in latent], dtype=torch.float64)
-    correlation = CHANNEL_CORRELATION + (1 - CHANNEL_CORRELATION) * same
+    correlation = channel_correlation + (1 - channel_correlation) * same
     spectrum = otf[:, None] * correlation[..., None, None] * otf.conj() + mismatch**2 * identity[..., None, None]
     padded = torch.zeros(side, side, dtype=torch.float64)
     padded[:n, :n] = window
@@ -114,11 +121,16 @@ class LikelihoodTables:
 
     @classmethod
     def of(
-        cls, bank: PsfBank, noise: float = ROUNDING, window_px: int = WINDOW_PX, mismatch: float = MISMATCH
+        cls,
+        bank: PsfBank,
+        noise: float = ROUNDING,
+        window_px: int = WINDOW_PX,
+        mismatch: float = MISMATCH,
+        channel_correlation: float = CHANNEL_CORRELATION,
     ) -> LikelihoodTables:
         """The tables of a bank's planes.
 
-        noise: the sensor's standard deviation, full scale 1. mismatch: see `texture_covariance`.
+        noise: the sensor's standard deviation, full scale 1. mismatch, channel_correlation: see `texture_covariance`.
         """
         window, frequency = hann_window(window_px), _frequency(window_px)
         used = (frequency >= LOWEST_CYCLES / window_px) & (frequency <= 0.5)
@@ -126,7 +138,10 @@ class LikelihoodTables:
         pairs[:, 0] = 0.5
         if window_px % 2 == 0:
             pairs[:, -1] = 0.5
-        textures = (texture_covariance(psf.double(), window, bank.latent, mismatch)[used] for psf in bank.psf)
+        textures = (
+            texture_covariance(psf.double(), window, bank.latent, mismatch, channel_correlation)[used]
+            for psf in bank.psf
+        )
         factors = torch.stack([_factors(texture, noise) for texture in textures])
         distance = (LEVELS.log()[:, None] - LEVELS.log()) / LEVEL_SPREAD
         mixture = torch.softmax(-(distance**2) / 2, dim=1)

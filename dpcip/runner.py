@@ -23,6 +23,7 @@ from dpcip.cost import estimate_cost
 from dpcip.errors import InputError
 from dpcip.io import check_size
 from dpcip.keys import arithmetic, key
+from dpcip.learnt.depth import LearntDepth, weights_for
 from dpcip.machine import available_gib, describe, peak_gib, pick_device, return_freed_memory
 from dpcip.psf import PsfBank
 from dpcip.settings import Settings
@@ -55,12 +56,20 @@ class Solution:
     report: dict[str, object]
 
 
-def fingerprint(capture: np.ndarray, bank: PsfBank, settings: Settings, device: str = "auto") -> str:
+def fingerprint(
+    capture: np.ndarray,
+    bank: PsfBank,
+    settings: Settings,
+    device: str = "auto",
+    network: LearntDepth | None = None,
+) -> str:
     """Hash of everything that determines a solve's numbers (dpcip/keys.py).
 
-    That is the capture, the PSFs and lens, the settings, the arithmetic, and the version of the solver's algorithm.
+    That is the capture, the PSFs and lens, the settings, the arithmetic, the version of the solver's algorithm, and the
+    weights of learnt depth, where it is used.
     """
     chosen = pick_device(device)
+    network = network or weights_for(bank) if settings.depth == "learnt" else None
     learnt = settings.learn_phases_rad or settings.learn_scale
     return key(
         algorithm=ALGORITHM,
@@ -72,6 +81,7 @@ def fingerprint(capture: np.ndarray, bank: PsfBank, settings: Settings, device: 
         latent=bank.latent,
         settings=settings,
         optics=bank.optics if learnt else None,
+        **({"depth": network.sha256} if network else {}),
     )
 
 
@@ -96,22 +106,24 @@ def solve(
     checkpoint: Path | None = None,
     progress: bool = True,
     on_step: Callable[[int], None] | None = None,
+    network: LearntDepth | None = None,
 ) -> Solution:
     """All-in-focus image and depth from one capture (paper, section 3).
 
     capture: [C, H, W] in [0, 1]. max_seconds: time budget of this call. checkpoint: file that the state is saved to
     every 20 seconds, on SIGINT and SIGTERM and at the end, and resumed from if it exists; removing it when the result
-    is safe is the caller's part. on_step: told the number of iterations after each of them. Raises InputError for
-    unusable input or a checkpoint of another or a longer solve, and KeyboardInterrupt, with the state saved, when it
-    was told to stop.
+    is safe is the caller's part. on_step: told the number of iterations after each of them. network: see Stepper.
+    Raises InputError for unusable input or a checkpoint of another or a longer solve, and KeyboardInterrupt, with the
+    state saved, when it was told to stop.
     """
     check_capture(capture, bank)
     if progress and not os.environ.get(PROGRESS_FILE) and not (checkpoint and checkpoint.exists()):
         _announce(capture, bank, settings, pick_device(device), max_seconds)
-    stepper = Stepper(torch.as_tensor(capture, dtype=torch.float32), bank, settings, pick_device(device))
+    tensor = torch.as_tensor(capture, dtype=torch.float32)
+    stepper = Stepper(tensor, bank, settings, pick_device(device), network)
     # Without a cooldown the number of iterations changes no step: a longer solve may go on from a shorter one's state.
     steps = settings if settings.cooldown_iterations else replace(settings, iterations=1)
-    identity = fingerprint(capture, bank, steps, device)
+    identity = fingerprint(capture, bank, steps, device, network)
     earlier = seconds = _resume(stepper, checkpoint, identity) if checkpoint else 0.0
     begin = last_save = time.monotonic()
     with progress_stream() as stream, _bar(stepper, progress, stream) as bar, _told_to_stop() as told:
@@ -134,7 +146,7 @@ def solve(
         raise KeyboardInterrupt
     if stepper.best.iteration < 0 and stepper.end:
         raise InputError("solve: the loss was not a number from the first iteration on; check the PSF bank")
-    solution = _solution(stepper, fingerprint(capture, bank, settings, device), begin - earlier, reason)
+    solution = _solution(stepper, fingerprint(capture, bank, settings, device, network), begin - earlier, reason)
     return_freed_memory()
     return solution
 

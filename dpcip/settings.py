@@ -17,6 +17,7 @@ CHOICES = {
     "precision": ("float32", "auto"),
     "convolution": ("fft", "direct"),
     "camera": ("interpolated", "masked"),
+    "depth": ("likelihood", "learnt"),
 }
 
 
@@ -37,6 +38,8 @@ class Settings:
     warmup_iterations: int = 0  # first the generator is fitted for so long to depth and image from the local spectra
     guide_iterations: int = 0  # then the pull towards that depth fades away over so many
     cooldown_iterations: int = 0  # over the last so many the learning rate falls to zero, as a cosine
+    # What the generator is fitted to first: depth by likelihood alone, or by the network trained for the bank.
+    depth: Literal["likelihood", "learnt"] = field(default="likelihood", metadata=LATER)
     refine: bool = False  # at the end depth edges move to the image's, and the image is deconvolved at that depth
     spike_factor: float | None = None  # a loss above so many times the recent median is rolled back; NaN always is
     convergence_window: int | None = None  # the loss fell by less than 5 % in so many iterations: cool down, then stop
@@ -122,3 +125,8 @@ def with_iterations(settings: Settings, iterations: int) -> Settings:
         guide_iterations=round(settings.guide_iterations * min(share, 1)),
         cooldown_iterations=round(settings.cooldown_iterations * share),
     )
+
+
+def uses_start(settings: Settings) -> bool:
+    """Whether the recipe begins with a first estimate of depth and image; the paper's does not."""
+    return settings.warmup_iterations > 0 or settings.guide_iterations > 0

@@ -15,15 +15,17 @@ from dpcip.errors import InputError
 from dpcip.finite_range import FiniteRange
 from dpcip.generators import GENERATORS, with_generator
 from dpcip.io import claimed
+from dpcip.learnt.depth import LearntDepth, shipped, weights_for
 from dpcip.machine import use_threads
 from dpcip.mismatch import estimate_mismatch
 from dpcip.noise import estimate_noise
 from dpcip.optics import Lens
 from dpcip.optics_faults import PHASE_REACH_RAD, SCALE_REACH
 from dpcip.photo_options import photo_options
+from dpcip.psf import PsfBank
 from dpcip.report import write_solution
 from dpcip.runner import check_capture, fingerprint
-from dpcip.settings import PRESETS, Settings, with_iterations
+from dpcip.settings import PRESETS, Settings, uses_start, with_iterations
 from dpcip.tiled_solve import CHECKPOINT, forget, solve_within_memory, tiled_identity
 
 RESULT_FILES = ("all_in_focus.png", "depth.npy", "psi.npy", "psi_std.npy", "preview.png")
@@ -42,6 +44,14 @@ log = logging.getLogger("dpcip")
 @click.option("--tile", "tile_px", type=click.IntRange(1), help="Solve in tiles of so many pixels a side at most.")
 @click.option("--preset", type=click.Choice(sorted(PRESETS)), default="fast", show_default=True)
 @click.option("--generator", type=click.Choice(sorted(GENERATORS)), default="dip", show_default=True)
+@click.option(
+    "--depth",
+    type=click.Choice(["auto", "likelihood", "learnt"]),
+    default="auto",
+    show_default=True,
+    help="What the solve begins with. learnt: by a network trained for the bank; auto: learnt where there is one.",
+)
+@click.option("--weights", type=existing, help="Weights of learnt depth (`dpcip train`). Default: dpcip's own.")
 @click.option(
     "--iterations",
     type=click.IntRange(1),
@@ -83,6 +93,8 @@ def solve_command(
     tile_px: int | None,
     preset: str,
     generator: str,
+    depth: str,
+    weights: Path | None,
     iterations: int | None,
     max_seconds: float | None,
     noise: float | None,
@@ -117,7 +129,12 @@ def solve_command(
         settings = _believing(settings, read, mismatch, name)
     if learn_optics:
         settings = dataclasses.replace(settings, learn_phases_rad=PHASE_REACH_RAD, learn_scale=SCALE_REACH)
-    identity = tiled_identity(fingerprint(read.light, read.bank, settings, device), tile_px)
+    network = None if depth == "likelihood" else _network(depth, weights, read.bank)
+    if depth == "auto" and weights is None and (settings.model_error or learn_optics):
+        network = None  # it was trained for optics that are right, or nearly so
+    if network and uses_start(settings):
+        settings = dataclasses.replace(settings, depth="learnt")
+    identity = tiled_identity(fingerprint(read.light, read.bank, settings, device, network), tile_px)
     with claimed(out):
         if _solved_already(out, identity):
             click.echo(f"{out}: already solved with these settings; delete {out / 'report.json'} to solve again")
@@ -132,6 +149,7 @@ def solve_command(
             device=device,
             max_seconds=max_seconds,
             progress=not quiet,
+            network=network,
         )
         if solution is None:
             click.echo(f"{out}: out of time before the last tile was solved; the same command goes on")
@@ -156,6 +174,16 @@ def _believing(settings: Settings, read: UserCapture, share: float | None, name:
             "if they ought to be better, check bank, tone curve (--gamma) and --white"
         )
     return dataclasses.replace(settings, mismatch=found.share, model_error=found.model_error)
+
+
+def _network(depth: str, weights: Path | None, bank: PsfBank) -> LearntDepth | None:
+    """What `--depth` and `--weights` ask for. Raises InputError if there is no network for this bank, and must be."""
+    if weights is None:
+        return weights_for(bank) if depth == "learnt" else shipped(bank)
+    network = LearntDepth.load(weights)
+    if not network.fits(bank):
+        raise InputError(f"{weights}: was trained for other PSFs than {bank.source}; train it for these")
+    return network
 
 
 def _solved_already(out: Path, identity: str) -> bool:

@@ -17,11 +17,12 @@ from dpcip.camera_in_use import CameraInUse
 from dpcip.deconvolution import NOISE, gradient
 from dpcip.finish import refined
 from dpcip.generators import make_generator
+from dpcip.learnt.depth import LearntDepth, weights_for
 from dpcip.losses import ssim
 from dpcip.machine import has_fast_bfloat16, keep_freed_memory, share_cores
 from dpcip.psf import PsfBank
 from dpcip.settings import Settings
-from dpcip.start import Start, depth_prior, find_start, uncertainty
+from dpcip.start import Start, depth_prior, find_start, start_at, uncertainty
 from dpcip.stopping import converged, explained
 
 # Version of what a solve computes: raise it when a change moves the numbers of tests/test_golden.py, and with it every
@@ -60,15 +61,24 @@ class Stepper:
 
     capture: float32 [C, H, W] in [0, 1]; of float64 all but the depth's likelihood is computed in it. Two steppers with
     equal arguments and threads take equal steps, and `state_dict` carries all that a step depends on, so that a solve
-    resumed from it ends as if never interrupted.
+    resumed from it ends as if never interrupted. learnt: the network, where settings.depth is "learnt"; default: that
+    which comes with dpcip for this bank (InputError if there is none).
     """
 
-    def __init__(self, capture: Tensor, bank: PsfBank, settings: Settings, device: torch.device) -> None:
+    def __init__(
+        self,
+        capture: Tensor,
+        bank: PsfBank,
+        settings: Settings,
+        device: torch.device,
+        learnt: LearntDepth | None = None,
+    ) -> None:
         keep_freed_memory()
         share_cores()
         self.settings = settings
         self.device = device
         self.capture = capture.to(device)
+        self.learnt = learnt or weights_for(bank) if settings.depth == "learnt" else None
         size = (capture.shape[-2], capture.shape[-1])
         generator = make_generator(
             settings.generator, size, bank.psi_range, bank.n_latent, settings.seed, settings.finest_channels
@@ -200,10 +210,12 @@ class Stepper:
         """Image and psi from the capture's local spectra, computed once."""
         if self.start is None:
             with torch.no_grad():
-                settings = self.settings
-                self.start = find_start(
-                    self.capture, self.bank, settings.noise, settings.mismatch, settings.model_error
-                )
+                noise, error = self.settings.noise, self.settings.model_error
+                if self.learnt:
+                    prior = self.learnt.prior(self.capture, self.bank, noise)
+                    self.start = start_at(self.capture, self.bank, prior, noise, error)
+                else:
+                    self.start = find_start(self.capture, self.bank, noise, self.settings.mismatch, error)
         return self.start
 
     def psi_std(self, psi: Tensor) -> Tensor:

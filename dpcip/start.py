@@ -105,6 +105,17 @@ class Start:
         return DepthPrior(self.psi, self.psi_std)
 
 
+def start_at(
+    capture: Tensor, bank: PsfBank, prior: DepthPrior, noise: float = ROUNDING, model_error: float = 0.0
+) -> Start:
+    """A start from depth that is known by other means: its image by deconvolution, the depth's edges moved to it."""
+    psi = prior.psi.to(capture)
+    camera = MaskedDCM(bank, (capture.shape[-2], capture.shape[-1])).to(capture.device).at(psi)
+    allowed = max(START_NOISE, noise, model_error)
+    sharp = deconvolve(camera, capture, bank.in_latent(capture), allowed, START_REWEIGHTINGS).clamp(0, 1)
+    return Start(sharp, snap_to_edges(psi, sharp), prior.psi_std.to(capture), trusted(psi))
+
+
 def find_start(
     capture: Tensor, bank: PsfBank, noise: float = ROUNDING, mismatch: float = MISMATCH, model_error: float = 0.0
 ) -> Start:

@@ -20,6 +20,7 @@ from tqdm import tqdm
 from dpcip.cost import BASE_GIB, Cost, estimate_cost
 from dpcip.errors import InputError
 from dpcip.io import MIN_SIDE_PX
+from dpcip.learnt.depth import LearntDepth
 from dpcip.machine import available_gib, describe, peak_gib, pick_device
 from dpcip.psf import PsfBank
 from dpcip.report import write_json
@@ -56,6 +57,7 @@ def solve_within_memory(
     device: str = "auto",
     max_seconds: float | None = None,
     progress: bool = True,
+    network: LearntDepth | None = None,
 ) -> Solution | None:
     """`solve`, in tiles if they are asked for or if the memory would not do for the whole photograph.
 
@@ -79,6 +81,7 @@ def solve_within_memory(
             device=device,
             max_seconds=max_seconds,
             progress=progress,
+            network=network,
         )
     _check_plan(home, identity)
     solution = solve(
@@ -89,6 +92,7 @@ def solve_within_memory(
         max_seconds=max_seconds,
         checkpoint=checkpoint,
         progress=progress,
+        network=network,
     )
     solution.report["fingerprint"] = identity
     return solution
@@ -135,6 +139,7 @@ def solve_in_tiles(
     device: str = "auto",
     max_seconds: float | None = None,
     progress: bool = True,
+    network: LearntDepth | None = None,
 ) -> Solution | None:
     """`solve` for each tile of at most `tile_px` a side, and the whole picture stitched from them.
 
@@ -154,12 +159,12 @@ def solve_in_tiles(
     with _bar(len(grid), progress) as bar:
         for number, tile in enumerate(grid):
             home, part = folder / tile.name, tile.of(capture)
-            if not _is_solved(home, fingerprint(part, bank, settings, device)):
+            if not _is_solved(home, fingerprint(part, bank, settings, device, network)):
                 left = end - time.monotonic()
                 if left <= 0 and worked:  # a call takes one step at least, as `solve` does
                     return None
                 worked = True
-                if not _solve_tile(part, bank, settings, home, device, max(left, LEAST_SECONDS), bar):
+                if not _solve_tile(part, bank, settings, home, device, max(left, LEAST_SECONDS), bar, network):
                     return None
             bar.update(number + 1 - bar.n)
     return _whole(capture, bank, settings, grid, folder, identity, device)
@@ -171,7 +176,14 @@ def _is_solved(home: Path, identity: str) -> bool:
 
 
 def _solve_tile(
-    part: np.ndarray, bank: PsfBank, settings: Settings, home: Path, device: str, max_seconds: float, bar: tqdm
+    part: np.ndarray,
+    bank: PsfBank,
+    settings: Settings,
+    home: Path,
+    device: str,
+    max_seconds: float,
+    bar: tqdm,
+    network: LearntDepth | None,
 ) -> bool:
     """Solves one tile and keeps it; False if the time was over first."""
     checkpoint, done = home / CHECKPOINT, bar.n
@@ -180,7 +192,7 @@ def _solve_tile(
         bar.update(done + min(steps / settings.iterations, 1) - bar.n)
 
     if np.ptp(part) < FLAT:
-        solution = _of_nothing(part, bank, fingerprint(part, bank, settings, device))
+        solution = _of_nothing(part, bank, fingerprint(part, bank, settings, device, network))
     else:
         solution = solve(
             part,
@@ -191,6 +203,7 @@ def _solve_tile(
             checkpoint=checkpoint,
             progress=False,
             on_step=note,
+            network=network,
         )
     if solution.report["stopped_by"] == "max_seconds":
         return False

@@ -38,8 +38,12 @@ from dpcip.deconvolution import gradient
 from dpcip.digest import PACKAGE, modules_used
 from dpcip.dual_pixel import dual_pixel_bank
 from dpcip.generators import GENERATORS, with_generator
+from dpcip.learnt import making as learnt_making
+from dpcip.learnt import training as learnt_training
+from dpcip.learnt.pictures import KINDS, Pictures
+from dpcip.learnt.samples import Photographer
 from dpcip.photographs import photograph_scene
-from dpcip.psf import PsfBank
+from dpcip.psf import PsfBank, psi_planes
 from dpcip.report import write_json
 from dpcip.scenes import Scene
 from dpcip.settings import PRESETS, Settings
@@ -194,6 +198,27 @@ def of_photographs() -> Numbers:
     return {"image": [number for image in made for number in in_blocks(torch.from_numpy(image))]}
 
 
+def of_learnt() -> Numbers:
+    """Pictures of every kind, what the network reads of their photographs, and losses of its first steps, float64."""
+    bank, pictures = PsfBank.synthesise(psi=psi_planes(-2, 4, 2), size=23), Pictures()
+    photographer = Photographer(bank)
+    samples = [photographer.take(pictures, number) for number in range(len(KINDS))]
+    recipe = learnt_training.Recipe(len(samples), steps=4, batch=2)
+    network = learnt_training.untrained(bank).double()
+    adam, turns = learnt_training._adam(network, recipe), learnt_training.symmetries(bank)
+    losses = []
+    for step in range(recipe.steps):
+        batch = learnt_training.draw_batch(samples, recipe, step, turns)
+        losses.append(learnt_training._step(network, adam, batch, bank, recipe, step, bfloat16=False))
+    read = [torch.exp(-s.volumes.costs.float() / 6).mean(dim=(2, 3)) for s in samples]  # of each prior and plane
+    return {
+        "image": [number for s in samples for number in in_blocks(s.capture[:, :64, :64].float())],
+        "psi (rad)": [number for s in samples for number in in_blocks(s.psi[:64, :64])],
+        "read": torch.stack(read).flatten().tolist(),
+        "loss": losses,
+    }
+
+
 def _cases() -> Iterator[tuple[str, ModuleType, Callable[[], Numbers]]]:
     for preset, short in SHORT.items():
         for name in GENERATORS:
@@ -234,6 +259,7 @@ def _cases() -> Iterator[tuple[str, ModuleType, Callable[[], Numbers]]]:
     for network in training.NETWORKS:
         yield f"training-{network}", training, lambda network=network: of_training(network)
         yield f"looks-{network}", training, lambda network=network: of_looks(network)
+    yield "learnt", learnt_making, of_learnt
 
 
 CASES = {name: (module, compute) for name, module, compute in _cases()}
@@ -249,6 +275,7 @@ TOLERANCES = {
     "kernel": 0.00002,
     "error": 0.002,
     "spike level": 0.0002,
+    "read": 0.001,  # of photographs of which a grey level may turn
     "counts": 0.5,  # whole numbers
 }
 # Where each declared module's code begins.
@@ -257,6 +284,7 @@ ENTRANCES = {
     solver: "dpcip.runner",
     selfdeblur: "dpcip.baselines.selfdeblur",
     training: "dpcip.baselines.training",
+    learnt_making: "dpcip.learnt.making",
 }
 # Constants that no case can see, and why. Where `constants` names another one, add a case, or the reason here.
 _WHY = {
@@ -265,7 +293,8 @@ _WHY = {
     "threads and memory": "machine._M_TRIM_THRESHOLD machine._M_MMAP_MAX machine._LOOK_SECONDS machine._MOST",
     "how many windows at once": "likelihood.CHUNK level_mixture.LANES",
     "compiled in, and read at import for the table of levels": "level_mixture.N_LEVELS",
-    "when a checkpoint is written": "runner.CHECKPOINT_SECONDS baselines.training.CHECKPOINT_SECONDS",
+    "when a checkpoint is written": "runner.CHECKPOINT_SECONDS baselines.training.CHECKPOINT_SECONDS"
+    " learnt.training.CHECKPOINT_SECONDS",
     "read at definition; between two ranks of the bank": "camera.KERNEL_ERROR",
     "read at definition; seen where the file is edited": "deconvolution.REWEIGHTINGS edges.COLOUR_SCALE"
     " likelihood.WINDOW_PX",
@@ -275,7 +304,7 @@ _WHY = {
     " scenes.MOTORCYCLE_PRINCIPAL_OFFSET_PX scenes.MOTORCYCLE_SCALE",
     "of mosaics, which no training has": "sensor.SENSOR_LEVELS",
     "the declared version itself": "camera.ALGORITHM solver.ALGORITHM baselines.selfdeblur.ALGORITHM"
-    " baselines.training.ALGORITHM",
+    " baselines.training.ALGORITHM learnt.making.ALGORITHM",
     "read at import, as a setting's default: part of the key": "settings.ROUNDING",
 }
 UNSEEN = {name: why for why, names in _WHY.items() for name in names.split()}

@@ -296,6 +296,13 @@ BAD_INPUTS: dict[str, tuple[Callable[[], object] | None, tuple, str]] = {
         ("solve", "photo.png", "photo.png", "--out", "result"),
         "photo.png: 2 files for 3 channels",
     ),
+    "learnt depth of a camera without weights": (
+        None,
+        (*SOLVE, "--psf", "bank.npz", "--depth", "learnt"),
+        "bank.npz: no learnt depth comes with dpcip for these PSFs",
+    ),
+    "weights missing": (None, (*SOLVE, "--weights", "w.safetensors"), "w.safetensors: no such file"),
+    "weights of another name": (None, ("train", "--out", "w.npz"), "w.npz: weights are written as .safetensors"),
     "mismatch beyond 1": (None, (*SOLVE, "--mismatch", 1), "--mismatch"),
     "nothing to evaluate with": (None, ("evaluate", "result"), "give --sharp, --depth or both"),
     "depth without a unit": (None, ("evaluate", "result", "--depth", "depth.npy"), "--unit m or --unit psi"),
