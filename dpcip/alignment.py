@@ -69,8 +69,11 @@ def registered_metrics(estimate: np.ndarray, truth: np.ndarray) -> dict[str, flo
     Each channel is moved to where it fits best and given the gain and offset that fit best, from estimate to truth;
     the outer 10 pixels are left out. Full scale is the truth's 99.9th percentile. What a capture scores in the same
     way is what an estimate is to be held against.
-    Keys psnr_registered_db, ssim_registered. Raises InputError for images of 20 pixels or less.
+    Keys psnr_registered_db, ssim_registered. Raises InputError for images of 20 pixels or less, and for a truth of one
+    colour.
     """
+    if any(np.ptp(cropped(channel)) == 0 for channel in truth):
+        raise InputError("alignment: the truth is of one colour; there is nothing to register")
     truth = truth / max(float(np.percentile(truth, 99.9)), 1e-9)
     placed = [moved(e, best_shift(_fitted(e, t), t)) for e, t in zip(estimate, truth, strict=True)]
     pairs = [(cropped(e), cropped(t)) for e, t in zip(placed, truth, strict=True)]
@@ -80,10 +83,8 @@ def registered_metrics(estimate: np.ndarray, truth: np.ndarray) -> dict[str, flo
 
 def _fitted(estimate: np.ndarray, truth: np.ndarray) -> np.ndarray:
     """The estimate with the gain and offset that fit it to the truth best (least squared error)."""
-    if np.ptp(estimate) == 0:
-        return np.full_like(estimate, truth.mean())
-    gain, offset = np.polyfit(estimate.ravel(), truth.ravel(), 1)
-    return gain * estimate + offset
+    gain = np.polyfit(estimate.ravel(), truth.ravel(), 1)[0] if np.ptp(estimate) else 0.0
+    return max(gain, 0.0) * (estimate - estimate.mean()) + truth.mean()  # a negative is no likeness
 
 
 def kernel_similarity(found: np.ndarray, truth: np.ndarray) -> float:

@@ -47,7 +47,7 @@ def draw_result(result: Path, picture: Path) -> None:
         psi, psi_std = (np.load(result / f"{name}.npy", allow_pickle=False) for name in ("psi", "psi_std"))
     except (OSError, ValueError) as error:
         raise InputError(f"{result}: holds no result; make one with 'dpcip solve CAPTURE --out {result}'") from error
-    save_figure(picture, capture_figure(read_image(result / "all_in_focus.png"), psi, psi_std, None))
+    save_figure(picture, capture_figure(read_image(result / "all_in_focus.png", None), psi, psi_std, None))
     write_json(picture.with_suffix(".json"), report)
 
 

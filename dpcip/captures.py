@@ -50,7 +50,7 @@ def photograph_of(folder: Path) -> Path:
     found = sorted(p for p in folder.glob("image.*") if p.suffix.lower() in IMAGE_SUFFIXES)
     if len(found) != 1:
         told = "holds no photograph" if not found else f"holds {len(found)} photographs"
-        raise InputError(f"{folder}: {told}; put one there as image.png, image.tif, image.jpg or image.dng")
+        raise InputError(f"{folder}: {told}; put one there as image.png, .tif, .npy, .jpg or .dng")
     return found[0]
 
 
@@ -103,7 +103,7 @@ def read_capture(
     bank = camera_in(bank_file) if bank_file else None
     if not path.is_dir():
         reading, bank = Reading.of(options or {}), bank or PsfBank.synthesise()
-        light, record = _photograph([path, *views], reading, bank)
+        light, record = read_photo(path, reading, bank.n_channels, views)
         return UserCapture(path.stem, light, reading.tone, record, bank)
     if views:
         raise InputError(f"{path}: is a capture's folder; give it alone, or files, one a channel")
@@ -112,21 +112,6 @@ def read_capture(
     notes = path / "notes.md"
     text = notes.read_text(encoding="utf-8", errors="replace") if notes.is_file() else ""
     return UserCapture(path.name, light, reading.tone, record, bank, text)
-
-
-def _photograph(files: list[Path], reading: Reading, bank: PsfBank) -> tuple[np.ndarray, dict[str, object]]:
-    """Light and record of one file, or of as many as the bank has channels."""
-    if len(files) == 1:
-        return read_photo(files[0], reading, bank.n_channels)
-    if len(files) != bank.n_channels:
-        raise InputError(f"{files[0]}: {len(files)} files for {bank.n_channels} channels of {bank.source}; match them")
-    parts = [read_photo(file, reading, 1) for file in files]
-    for file, (light, _) in zip(files, parts, strict=True):
-        if light.shape != parts[0][0].shape:
-            size = "x".join(map(str, parts[0][0].shape[:0:-1]))
-            raise InputError(f"{file}: is {light.shape[2]}x{light.shape[1]} pixels, {files[0]} {size}; match them")
-    record = {**parts[0][1], "file": ", ".join(file.name for file in files)}
-    return np.concatenate([light for light, _ in parts]), record
 
 
 def captures(root: Path = CAPTURES) -> Iterator[UserCapture]:

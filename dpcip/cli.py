@@ -114,6 +114,9 @@ def simulate(
     suffix = out.suffix.lower()
     if suffix not in (".png", ".npy"):
         raise InputError(f"{out}: the capture is written as PNG or .npy; choose a name that ends in .png or .npy")
+    for read in (sharp, depth, bank_file):
+        if read is not None and read.exists() and out.exists() and read.samefile(out):
+            raise InputError(f"{out}: is read, and would be overwritten; choose another name for the capture")
     sensor = Sensor(full_well, read_noise, bayer, bits)
     image, values = read_image(sharp, None), read_depth(depth, unit, depth_scale)
     if image.shape[1:] != values.shape:
@@ -167,6 +170,8 @@ def evaluate(
     """
     if sharp is None and depth is None:
         raise InputError(f"{directory}: there is nothing to compare it with; give --sharp, --depth or both")
+    if register and sharp is None:
+        raise InputError(f"{directory}: --register is about the image; give --sharp")
     if depth is not None and unit is None:
         raise InputError(f"{depth}: does it hold metres or psi? give --unit m or --unit psi")
     report = read_report(directory)
@@ -181,10 +186,15 @@ def evaluate(
             raise InputError(f"{file}: is {shape[1]}x{shape[0]} pixels, the result {size}; they must be the same")
 
     if sharp is not None:
-        array = directory / "all_in_focus.npy"  # where no PNG could hold the channels
-        estimate = read_image(array if array.is_file() else directory / "all_in_focus.png", None)
+        in_png = len(set(report["psf_bank"].get("latent", range(3)))) in (1, 3)
+        image = directory / ("all_in_focus.png" if in_png else "all_in_focus.npy")
+        estimate = read_image(image, None)
         truth = read_image(sharp, len(estimate))
-        check(directory / "all_in_focus.png", estimate.shape[1:])
+        photograph = report.get("photograph", {})
+        if photograph.get("white_found") and not register:
+            truth = truth / photograph["white"]
+            click.echo(f"{sharp}: divided by {photograph['white']:.4g}, the photograph's full scale")
+        check(image, estimate.shape[1:])
         check(sharp, truth.shape[1:])
         metrics |= registered_metrics(estimate, truth) if register else image_metrics(estimate, truth)
     if depth is not None and unit is not None:

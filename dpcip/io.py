@@ -17,6 +17,7 @@ import OpenEXR
 import tifffile
 from filelock import FileLock, Timeout
 from PIL import Image
+from tifffile import PHOTOMETRIC
 
 from dpcip.errors import InputError
 from dpcip.optics import Lens
@@ -25,6 +26,7 @@ Unit = Literal["m", "psi"]
 
 DPT_TAG = 202021.25  # first float32 of a .dpt file (the MPI-Sintel depth format)
 MIN_SIDE_PX = 64  # the generator halves an image five times and needs two pixels left
+MOST_CHANNELS = 4  # that the last axis of an array may have to be taken for them
 MILLIMETRE = 0.001  # m per level of an integer depth image, unless told otherwise
 
 
@@ -53,17 +55,39 @@ def _pixels(path: Path) -> np.ndarray:
     """The stored samples of a PNG, JPEG, TIFF or other image, bit depth and channel count as in the file, RGB order."""
     try:
         if path.suffix.lower() in (".tif", ".tiff"):
-            with suppress(ValueError), tifffile.TiffFile(path) as file:  # LZW and the like: OpenCV reads them
-                return _channels_last(file.series[0].asarray(), file.series[0].axes)
+            with tifffile.TiffFile(path) as file:
+                _check_tiff(file, path)
+                with suppress(ValueError):  # LZW and the like: OpenCV reads them
+                    return _channels_last(file.series[0].asarray(), file.series[0].axes)
+                if len(file.pages) > 1:
+                    raise InputError(f"{path}: has {len(file.pages)} compressed pages; save them without compression")
         else:
             with Image.open(path) as image:  # Pillow says what is wrong with a file; OpenCV keeps 16 bits
                 image.load()
+                if image.mode in ("LA", "PA", "La"):
+                    raise InputError(f"{path}: has an alpha channel; save it without")
         pixels = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    except InputError:
+        raise
     except Exception as error:  # each decoder has its own exceptions
         raise InputError(f"{path}: cannot be read as an image ({one_line(error)}); export it again") from error
     if pixels is None:
         raise InputError(f"{path}: cannot be read as an image; save it as PNG or TIFF")
     return pixels if pixels.ndim == 2 else pixels[..., [2, 1, 0, *range(3, pixels.shape[2])]]
+
+
+def _check_tiff(file: tifffile.TiffFile, path: Path) -> None:
+    """Raises InputError for a TIFF of which a reader of plain pictures would take a part, or the wrong thing."""
+    page, n_pages = file.pages.first, len(file.pages)
+    if page.subifds:
+        raise InputError(f"{path}: holds another picture within its first one (a thumbnail?); export the one you want")
+    if len(file.series) > 1 or len(file.series[0].pages) != n_pages:
+        raise InputError(f"{path}: has {n_pages} pages, not alike or no stack; save the one you want alone")
+    if page.photometric not in (PHOTOMETRIC.MINISBLACK, PHOTOMETRIC.RGB, PHOTOMETRIC.YCBCR):
+        words = PHOTOMETRIC(page.photometric).name.lower()
+        raise InputError(f"{path}: its samples are no plain light ({words}); save it as RGB or grey, black being 0")
+    if page.extrasamples:
+        raise InputError(f"{path}: has {page.samplesperpixel} channels (an alpha channel?); save it without alpha")
 
 
 def _channels_last(pixels: np.ndarray, axes: str) -> np.ndarray:
@@ -80,22 +104,21 @@ def read_samples(path: Path, n_channels: int | None = 3) -> tuple[np.ndarray, fl
     """The samples of an image as the file holds them, [H, W, C], and the largest level that its format has.
 
     8 or 16-bit integers (255, 65535), or floats in [0, 1] (1), of PNG, JPEG or TIFF, whose grey pages are channels; or
-    of .npy and .npz of one array, [H, W] or [C, H, W], whose floats may go beyond 1 (inf). n_channels: how many there
-    must be, None: any number. Raises InputError for anything else: alpha, missing channels, NaN, floats out of range.
+    of .npy and .npz of one array, [H, W] or [C, H, W], whose finite floats may have any size (inf). n_channels: how
+    many there must be, None: any number. Raises InputError for anything else: alpha, missing channels, NaN, floats of
+    a picture out of range.
     """
     existing_file(path, "a photograph")
     is_array = path.suffix.lower() in (".npy", ".npz")
     pixels = _read_array(path) if is_array else _pixels(path)
+    if not (pixels.dtype in (np.uint8, np.uint16) or np.issubdtype(pixels.dtype, np.floating)):
+        raise InputError(f"{path}: samples are {pixels.dtype}; save 8 or 16-bit integers, or floats in [0, 1]")
     if pixels.ndim == 2 and n_channels != 3:
         pixels = pixels[..., None]
-    if pixels.ndim != 3 or (
-        pixels.shape[2] != n_channels if n_channels else not is_array and pixels.shape[2] in (2, 4)
-    ):
+    if pixels.ndim != 3 or (n_channels and pixels.shape[2] != n_channels):
         raise InputError(f"{path}: {_describe_channels(pixels)}; {_asked(n_channels)}")
     if pixels.dtype in (np.uint8, np.uint16):
         return pixels, float(np.iinfo(pixels.dtype).max)
-    if not np.issubdtype(pixels.dtype, np.floating):
-        raise InputError(f"{path}: samples are {pixels.dtype}; save 8 or 16-bit integers, or floats in [0, 1]")
     if not np.isfinite(pixels).all():
         raise InputError(f"{path}: contains NaN or infinity; fill those pixels first")
     if is_array:
@@ -125,20 +148,22 @@ def _read_array(path: Path) -> np.ndarray:
     try:
         loaded = np.load(path, allow_pickle=False)
         if not isinstance(loaded, np.ndarray):
-            names = list(loaded.keys())
-            if len(names) != 1:
-                raise InputError(
-                    f"{path}: holds {len(names)} arrays ({', '.join(names[:5])}); save the photograph alone"
-                )
-            loaded = loaded[names[0]]
+            with loaded as archive:
+                names = list(archive.keys())
+                if len(names) != 1:
+                    raise InputError(f"{path}: holds {len(names)} arrays {names[:5]}; save the photograph alone")
+                loaded = archive[names[0]]
+            if not isinstance(loaded, np.ndarray):
+                raise InputError(f"{path}: holds {names[0]}, which is no array; use numpy.save")
     except InputError:
         raise
     except Exception as error:  # zip, zlib, header: each has its own
         raise InputError(f"{path}: cannot be read as an array ({one_line(error)}); use numpy.save") from error
     if loaded.size == 0 or loaded.ndim not in (2, 3):
         raise InputError(f"{path}: has shape {loaded.shape}; a photograph is [H, W] or [C, H, W]")
-    if loaded.dtype == np.float64:
-        loaded = loaded.astype(np.float32)
+    if loaded.ndim == 3 and loaded.shape[2] <= MOST_CHANNELS < loaded.shape[0]:
+        raise InputError(f"{path}: has shape {loaded.shape}, channels last; transpose it to [C, H, W]")
+    loaded = loaded.astype(loaded.dtype.newbyteorder("="), copy=False)
     return np.moveaxis(loaded, 0, -1) if loaded.ndim == 3 else loaded
 
 
@@ -146,8 +171,8 @@ def _asked(n_channels: int | None) -> str:
     if n_channels in (3, None):
         return "save it as plain RGB without alpha"
     if n_channels == 1:
-        return "the PSFs are of one channel: save it as a grey image"
-    return f"the PSFs are of {n_channels} channels: give so many grey files or pages, or .npy [{n_channels}, H, W]"
+        return "one is wanted: save it as a grey image"
+    return f"{n_channels} are wanted: so many grey files or pages, or .npy [{n_channels}, H, W]"
 
 
 def _describe_channels(pixels: np.ndarray) -> str:

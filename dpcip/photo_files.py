@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,6 +17,7 @@ JPEG_SUFFIXES = (".jpg", ".jpeg")
 RAW_SUFFIXES = (".dng", ".nef", ".cr2", ".cr3", ".arw", ".raf", ".orf", ".rw2", ".pef", ".srw")
 OPTIONS = ("gamma", "black", "white", "roi")
 WHITE_PERCENTILE = 99.9
+MOST_BELOW_BLACK = 0.05  # share of the pixels: dark parts, whose noise goes below
 DIM = 0.5  # of full scale: a photograph that stays below it is taken for one in another unit
 RAW_WHITE = 65535.0  # LibRaw's 16-bit output is scaled to it
 
@@ -67,13 +68,16 @@ def _roi(value: object) -> tuple[int, int, int, int] | None:
     return x, y, width, height
 
 
-def read_photo(path: Path, reading: Reading, n_channels: int = 3) -> tuple[np.ndarray, dict[str, object]]:
+def read_photo(
+    path: Path, reading: Reading, n_channels: int = 3, views: Sequence[Path] = ()
+) -> tuple[np.ndarray, dict[str, object]]:
     """The photograph's light, float32 [C, H, W] in [0, 1], and what was done to get it, ready for a report.
 
     PNG and TIFF of 8 or 16 bits, TIFF of floats in [0, 1], JPEG (with a warning), .npy and .npz [C, H, W] or [H, W],
-    and raw files (through the optional package rawpy). `light = tone.decode((level - black) / (white - black))`, cut
-    off at 0 and 1. An array of floats need not be scaled: see `_white_of`. Raises InputError for a file that cannot be
-    used, another number of channels, a black level not below white, or a region that reaches beyond the picture.
+    and raw files (through the optional package rawpy). views: grey files of the other channels, of the same kind as
+    `path` is then, too. `light = tone.decode((level - black) / (white - black))`, cut off at 0 and 1. An array of
+    floats need not be scaled: see `_white_of`. Raises InputError for a file that cannot be used, another number of
+    channels, a black level not below white, or a region that reaches beyond the picture.
     """
     suffix = path.suffix.lower()
     if suffix in JPEG_SUFFIXES:
@@ -81,20 +85,26 @@ def read_photo(path: Path, reading: Reading, n_channels: int = 3) -> tuple[np.nd
     is_raw = suffix in RAW_SUFFIXES
     if is_raw and reading.tone.gamma != 1:
         raise InputError(f"{path}: raw files are linear in light; leave --gamma out")
-    samples, highest = _develop(path, reading.black) if is_raw else read_samples(path, n_channels)
+    if views:
+        samples, highest = _stacked([path, *views], n_channels)
+    else:
+        samples, highest = _develop(path, reading.black) if is_raw else read_samples(path, n_channels)
     kind = str(samples.dtype)
+    found = _white_of(samples, path, reading) if highest == np.inf and reading.white is None else None
     samples = _cropped(samples, reading.roi, path)
     check_size(samples.shape[:2], str(path))
     black = 0.0 if is_raw or reading.black is None else reading.black  # LibRaw has subtracted a raw file's
-    white = reading.white if reading.white is not None else _white_of(samples, path) if highest == np.inf else highest
+    white = reading.white if reading.white is not None else found or highest
     if not 0 <= black < white <= highest:
         raise InputError(
             f"{path}: black level {black:g} and white level {white:g}; they must rise, within 0 to {highest:g}"
         )
-    values = (samples.transpose(2, 0, 1).astype(np.float32) - np.float32(black)) / np.float32(white - black)
-    light = np.ascontiguousarray(reading.tone.decode(values.clip(0, 1)), dtype=np.float32)
+    if samples.dtype != np.float64:
+        samples = samples.astype(np.float32)
+    values = ((samples.transpose(2, 0, 1) - black) / (white - black)).clip(0, 1).astype(np.float32)
+    light = np.ascontiguousarray(reading.tone.decode(values), dtype=np.float32)
     record: dict[str, object] = {
-        "file": path.name,
+        "file": ", ".join(file.name for file in (path, *views)),
         "samples": "raw" if is_raw else kind,
         "gamma": reading.tone.gamma,
         "black": reading.black if is_raw else black,
@@ -102,14 +112,35 @@ def read_photo(path: Path, reading: Reading, n_channels: int = 3) -> tuple[np.nd
         "roi": list(reading.roi) if reading.roi else None,
         "written_with_gamma": reading.tone.gamma,  # all_in_focus.png and the preview look like the photograph
     }
+    if found is not None and found != 1:
+        record["white_found"] = True  # by dpcip: the result is in shares of it, too
     return light, record
 
 
-def _white_of(samples: np.ndarray, path: Path) -> float:
+def _stacked(files: list[Path], n_channels: int) -> tuple[np.ndarray, float]:
+    """Grey files of one kind, one a channel, as `read_samples` would give them."""
+    if len(files) != n_channels:
+        raise InputError(f"{files[0]}: {len(files)} files for PSFs of {n_channels} channels; match them")
+    parts = [read_samples(file, 1) for file in files]
+    first = parts[0][0]
+    for file, (samples, _) in zip(files, parts, strict=True):
+        if samples.shape != first.shape:
+            sizes = [f"{s.shape[1]}x{s.shape[0]}" for s in (samples, first)]
+            raise InputError(f"{file}: is {sizes[0]} pixels, {files[0]} {sizes[1]}; match them")
+        if samples.dtype != first.dtype:
+            raise InputError(f"{file}: samples are {samples.dtype}, those of {files[0]} {first.dtype}; save them alike")
+    return np.concatenate([samples for samples, _ in parts], axis=2), parts[0][1]
+
+
+def _white_of(samples: np.ndarray, path: Path, reading: Reading) -> float:
     """Full scale of an array of floats, where nobody told it: 1 if that fits its values, else their 99.9th percentile.
 
     Sensors' light comes in any unit; noise and the limits of what is possible are counted in shares of full scale.
+    The whole picture decides, whatever part of it is used. Raises InputError if much of it lies below black.
     """
+    below = float((samples < (reading.black or 0)).mean())
+    if below > MOST_BELOW_BLACK:
+        raise InputError(f"{path}: {below:.0%} of its values lie below black; add what was subtracted, or give --black")
     brightest = float(np.percentile(samples, WHITE_PERCENTILE))
     if (brightest >= DIM and samples.max() <= 1) or brightest <= 0:
         return 1.0

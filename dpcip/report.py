@@ -181,6 +181,7 @@ def write_solution(directory: Path, capture: np.ndarray, solution: Solution) -> 
     """
     (directory / "report.json").unlink(missing_ok=True)
     write_image(directory / "all_in_focus.png", solution.sharp)
+    (directory / "all_in_focus.npy").unlink(missing_ok=True)
     if len(solution.sharp) not in (1, 3):
         write_npy(directory / "all_in_focus.npy", solution.sharp)
     write_npy(directory / "depth.npy", solution.depth_m)

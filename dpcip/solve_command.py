@@ -127,6 +127,8 @@ def solve_command(
     settings = dataclasses.replace(settings, noise=noise, psi_tv=psi_tv)
     if settings.camera == "masked" and not learn_optics:
         settings = _believing(settings, read, mismatch, name)
+    elif mismatch:
+        settings = dataclasses.replace(settings, mismatch=mismatch)
     if learn_optics:
         settings = dataclasses.replace(settings, learn_phases_rad=PHASE_REACH_RAD, learn_scale=SCALE_REACH)
     network = None if depth == "likelihood" else _network(depth, weights, read.bank)
@@ -170,8 +172,8 @@ def _believing(settings: Settings, read: UserCapture, share: float | None, name:
     if found.model_error:
         log.warning(
             f"{name}: {read.bank.source} explains it to {-20 * math.log10(found.model_error):.0f} dB only (its noise: "
-            f"{-20 * math.log10(settings.noise):.0f} dB), so the PSFs are believed less (mismatch {found.share:g}); "
-            "if they ought to be better, check bank, tone curve (--gamma) and --white"
+            f"{-20 * math.log10(settings.noise):.0f} dB), so image and depth follow it less closely (mismatch "
+            f"{found.share:g}); if the PSFs ought to be better, check bank, tone curve (--gamma) and --white"
         )
     return dataclasses.replace(settings, mismatch=found.share, model_error=found.model_error)
 
@@ -196,7 +198,9 @@ def _solved_already(out: Path, identity: str) -> bool:
         if unfinished and (out / CHECKPOINT).exists():
             return False  # the checkpoint knows whose it is
         raise InputError(f"{out}: holds the result of another photograph or other settings; choose another folder")
-    return not unfinished and all((out / name).is_file() for name in RESULT_FILES)
+    in_png = len(set(report["psf_bank"].get("latent", range(3)))) in (1, 3)
+    names = RESULT_FILES if in_png else (*RESULT_FILES, "all_in_focus.npy")
+    return not unfinished and all((out / name).is_file() for name in names)
 
 
 def read_report(directory: Path) -> dict:
