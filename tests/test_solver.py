@@ -78,8 +78,9 @@ def test_solver_recovers_image_and_depth(capture: np.ndarray, scene: Scene, bank
 
 
 def test_ground_truth_has_no_way_in() -> None:
-    """Nothing but capture, optics, settings and device reaches the solver; it knows no scenes or scores."""
-    assert list(inspect.signature(Stepper.__init__).parameters) == ["self", "capture", "bank", "settings", "device"]
+    """Nothing but capture, optics, settings, device and a trained network reaches the solver; it knows no scenes."""
+    expected = ["self", "capture", "bank", "settings", "device", "learnt"]
+    assert list(inspect.signature(Stepper.__init__).parameters) == expected
     assert "sharp" not in inspect.signature(solve).parameters
     used = {path.stem for path in modules_used("import dpcip.runner\nimport dpcip.tiled_solve")}
     assert "start" in used and not used & {"scenes", "datasets", "metrics", "bench", "sensor"}
