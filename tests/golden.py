@@ -34,12 +34,14 @@ import torch
 from dpcip import camera, solver
 from dpcip.baselines import selfdeblur, training, training_data
 from dpcip.baselines.rival import Sample
+from dpcip.camera import MaskedDCM
 from dpcip.deconvolution import gradient
 from dpcip.digest import PACKAGE, modules_used
 from dpcip.dual_pixel import dual_pixel_bank
 from dpcip.generators import GENERATORS, with_generator
 from dpcip.learnt import making as learnt_making
 from dpcip.learnt import training as learnt_training
+from dpcip.learnt.depth import weights_for
 from dpcip.learnt.pictures import KINDS, Pictures
 from dpcip.learnt.samples import Photographer
 from dpcip.photographs import photograph_scene
@@ -219,6 +221,21 @@ def of_learnt() -> Numbers:
     }
 
 
+def of_learnt_depth() -> Numbers:
+    """Depth by the network that comes with dpcip, of a made-up picture photographed by the published camera."""
+    bank, picture = PsfBank.synthesise(), Pictures()[0]
+    bank = replace(bank, psf=bank.psf.float())
+    low, high = bank.psi_range
+    psi = torch.from_numpy(low + (high - low) * picture.nearness)
+    with torch.no_grad():
+        light = MaskedDCM(bank, (psi.shape[0], psi.shape[1]), error=0)(torch.from_numpy(picture.sharp), psi)
+    prior = weights_for(bank).prior(torch.round(light.clamp(0, 1) * 255) / 255, bank, 0.003)
+    return {
+        "psi (rad)": in_blocks(prior.psi[48:112, 48:112]),
+        "psi_std (rad)": in_blocks(prior.psi_std[48:112, 48:112]),
+    }
+
+
 def _cases() -> Iterator[tuple[str, ModuleType, Callable[[], Numbers]]]:
     for preset, short in SHORT.items():
         for name in GENERATORS:
@@ -229,6 +246,7 @@ def _cases() -> Iterator[tuple[str, ModuleType, Callable[[], Numbers]]]:
     yield "start", solver, lambda: of_solve(replace(fast, iterations=1))
     yield "start-dual_pixel", solver, lambda: of_solve(replace(fast, iterations=1), "dual_pixel")
     yield "start-noisy", solver, lambda: of_solve(replace(fast, iterations=1, noise=0.02))
+    yield "start-learnt", solver, of_learnt_depth
     yield "noisy", solver, lambda: of_solve(replace(fast, noise=0.02))
     # PIP: DIP draws neighbours that are equal but for rounding, whose sign is the slope of the total variation.
     smooth = replace(with_generator(SHORT["paper"], "pip"), psi_tv=0.1)
@@ -299,7 +317,8 @@ _WHY = {
     "read at definition; seen where the file is edited": "deconvolution.REWEIGHTINGS edges.COLOUR_SCALE"
     " likelihood.WINDOW_PX",
     "a tenth more crosses no frequency of a window": "likelihood.LOWEST_CYCLES",
-    "a guard or threshold that no case comes near": "camera.LEAST_COVERAGE start.FEW start.WHITE veto.ROUNDS",
+    "a guard or threshold that no case comes near": "camera.LEAST_COVERAGE start.FEW start.WHITE veto.ROUNDS"
+    " learnt.depth.SAME_KERNEL learnt.volumes.MOST_PLANES learnt.volumes.HIGHEST_COST",
     "of a data set: part of what is photographed": "scenes.MOTORCYCLE_FOCAL_PX scenes.MOTORCYCLE_BASELINE_M"
     " scenes.MOTORCYCLE_PRINCIPAL_OFFSET_PX scenes.MOTORCYCLE_SCALE",
     "of mosaics, which no training has": "sensor.SENSOR_LEVELS",
