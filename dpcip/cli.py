@@ -24,7 +24,7 @@ from dpcip.phasecam3d import fetch as fetch_phasecam3d
 from dpcip.psf import PsfBank, psi_planes
 from dpcip.report import energy_table, psf_sheet, save_figure, write_json
 from dpcip.sensor import Sensor
-from dpcip.solve_command import SEED, read_report, solve_command
+from dpcip.solve_command import SEED, image_file, read_report, solve_command
 from dpcip.study_commands import plan, study
 
 RESUMABLE = ("solve", "study", "bench", "train")
@@ -186,8 +186,7 @@ def evaluate(
             raise InputError(f"{file}: is {shape[1]}x{shape[0]} pixels, the result {size}; they must be the same")
 
     if sharp is not None:
-        in_png = len(set(report["psf_bank"].get("latent", range(3)))) in (1, 3)
-        image = directory / ("all_in_focus.png" if in_png else "all_in_focus.npy")
+        image = directory / image_file(report)
         estimate = read_image(image, None)
         truth = read_image(sharp, len(estimate))
         photograph = report.get("photograph", {})

@@ -57,11 +57,11 @@ def estimate_mismatch(capture: np.ndarray, bank: PsfBank, noise: float, share: f
     part = torch.as_tensor(_most_textured(capture), dtype=torch.float32)
     bank = replace(bank, psf=bank.psf.float())
     allowed = max(noise, START_NOISE)
-    residual = _residual(part, bank, noise, allowed, share or MISMATCH)
+    first = share or MISMATCH
+    residual = _residual(part, bank, noise, allowed, first)
     median = _median_block(residual) / allowed
     if median <= RIGHT:
-        return Mismatch(share or MISMATCH, 0.0, median)
-    first = share or MISMATCH
+        return Mismatch(first, 0.0, median)
     left = {first: float(residual.std())}
     if share is None and bank.n_channels > bank.n_latent:
         left |= {u: float(_residual(part, bank, noise, allowed, u).std()) for u in SHARES}

@@ -198,9 +198,13 @@ def _solved_already(out: Path, identity: str) -> bool:
         if unfinished and (out / CHECKPOINT).exists():
             return False  # the checkpoint knows whose it is
         raise InputError(f"{out}: holds the result of another photograph or other settings; choose another folder")
-    in_png = len(set(report["psf_bank"].get("latent", range(3)))) in (1, 3)
-    names = RESULT_FILES if in_png else (*RESULT_FILES, "all_in_focus.npy")
-    return not unfinished and all((out / name).is_file() for name in names)
+    return not unfinished and all((out / name).is_file() for name in {*RESULT_FILES, image_file(report)})
+
+
+def image_file(report: dict) -> str:
+    """The file of a result that holds the image whole: a PNG holds one channel or three."""
+    n_latent = len(set(report["psf_bank"].get("latent", range(3))))
+    return "all_in_focus.png" if n_latent in (1, 3) else "all_in_focus.npy"
 
 
 def read_report(directory: Path) -> dict:
