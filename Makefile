@@ -49,15 +49,15 @@ SCALE ?=
 FORCE ?=
 PROOF ?=
 repro: .venv/ready
-	$(RUN) python -m dpcip.repro $(if $(filter-out 0,$(FORCE)),--force) $(if $(filter-out 0,$(PROOF)),--proof) $(SCALE)
+	$(RUN) python -m dpcip.paper.repro $(if $(filter-out 0,$(FORCE)),--force) $(if $(filter-out 0,$(PROOF)),--proof) $(SCALE)
 
 # The report with the executed notebooks, as pages in .work/site: large, and made from what is in git.
 site: .venv/ready
-	$(RUN) python -m dpcip.site .work/site
+	$(RUN) python -m dpcip.paper.site .work/site
 
 # Once the repository has an address: make publish URL=https://github.com/OWNER/NAME
 publish: .venv/ready
-	$(RUN) python -m dpcip.publish $(URL)
+	$(RUN) python -m dpcip.paper.publish $(URL)
 
 # `-n auto`: a process a core, as far as the memory goes, each with one thread unless OMP_NUM_THREADS says otherwise
 # (conftest.py). A notebook stays with one process (tests/nbval_adapter.py).
@@ -77,6 +77,7 @@ lint: .venv/ready
 	$(RUN) ruff check
 	$(RUN) ruff format --check
 	$(RUN) mypy
+	$(RUN) lint-imports --no-cache --no-logo
 
 # What solves, trainings and deblurrings in small come to: tests/golden_numbers. A new case's first numbers: python
 # tests/golden.py new NAME; a missing file is refused otherwise.
@@ -84,7 +85,7 @@ golden: .venv/ready
 	$(RUN) python tests/golden.py
 
 # What GitHub shows and `make test` compares with. Without timestamps, so that only what changed differs, and without the
-# pictures that Markdown cells show from results/figures (tag SAVED of dpcip/report.py).
+# pictures that Markdown cells show from results/figures (tag SAVED of dpcip/evaluation/figures.py).
 NOTEBOOKS ?= $(wildcard notebooks/*.ipynb)
 notebooks: .venv/ready
 	$(RUN) jupyter nbconvert --to notebook --execute --inplace --ExecutePreprocessor.record_timing=False \

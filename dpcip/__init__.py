@@ -1,6 +1,18 @@
-"""dpcip: all-in-focus image and metric depth from one photograph taken through a phase mask."""
+"""dpcip: all-in-focus image and metric depth from one photograph taken through a phase mask.
+
+    import dpcip
+
+    capture = dpcip.photograph(scene)   # or your own: dpcip.read_capture("photo.png").light
+    solution = dpcip.solve(capture)     # .sharp, .depth_m, .psi_std; .plot(), .save("result")
+    dpcip.evaluate(solution, scene)
+
+__init__.pyi lists the names that other programs need; each is loaded when first used, since torch takes seconds. Behind
+them are the rooms, `dpcip.solver`, `dpcip.camera` and so on (CONTRIBUTING.md has the map).
+"""
 
 import os
+
+import lazy_loader
 
 __version__ = "0.1.0"
 
@@ -11,3 +23,5 @@ __version__ = "0.1.0"
 if "OMP_WAIT_POLICY" not in os.environ:
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     os.environ.setdefault("KMP_BLOCKTIME", "1")
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from dpcip.psf import PsfBank, psi_planes
+from dpcip.optics.psf import PsfBank, psi_planes
 
 PUBLISHED_SAMPLE = Path(__file__).resolve().parents[2] / "shared" / "data" / "headbutt_0058"
 

@@ -3,7 +3,7 @@
     python tests/contention.py
 
 Some ten minutes. Prints medians of three, the four ways taken in turn, and their ratios. Ours is a thread for each free
-core (dpcip/machine.py) and a short spin (dpcip/__init__.py); torch's are all cores and GNU's own spin count. On two
+core (utils/machine.py) and a short spin (dpcip/__init__.py); torch's are all cores and GNU's own spin count. On two
 cores a solve beside two busy processes may take 2.5 times its time alone, and alone no longer than torch's way. Times
 are no test's business, so pytest does not collect this.
 """
@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dpcip.io import write_image
+from dpcip.data.images import write_image
 
 ROUNDS, N_BUSY = 3, 2
 SIDE_PX, ITERATIONS = 128, 70  # of preset `fast`: start, warm-up, network and the end all take part
@@ -36,7 +36,15 @@ def seconds(photo: Path, way: dict[str, str], n_busy: int) -> float:
     busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(n_busy)]
     try:
         with tempfile.TemporaryDirectory() as out:
-            command = [sys.executable, "-c", "from dpcip.cli import main; main()", "solve", str(photo), "--out", out]
+            command = [
+                sys.executable,
+                "-c",
+                "from dpcip.cli.main import main; main()",
+                "solve",
+                str(photo),
+                "--out",
+                out,
+            ]
             begin = time.monotonic()
             subprocess.run([*command, "--iterations", str(ITERATIONS), "--quiet"], env=environment, check=True)
             return time.monotonic() - begin

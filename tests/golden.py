@@ -1,6 +1,6 @@
 """Golden numbers: small solves, deblurrings and trainings, with what came of them when ALGORITHM was last raised.
 
-They keep the declared versions honest, under which dear results are kept (dpcip/keys.py).
+They keep the declared versions honest, under which dear results are kept (dpcip/utils/keys.py).
 
     python tests/golden.py                     writes them anew, only where ALGORITHM was raised since (`make golden`)
     python tests/golden.py new NAME...         the first numbers of new cases
@@ -31,25 +31,26 @@ from unittest import mock
 import numpy as np
 import torch
 
-from dpcip import camera, solver
 from dpcip.baselines import selfdeblur, training, training_data
 from dpcip.baselines.rival import Sample
-from dpcip.camera import MaskedDCM
-from dpcip.deconvolution import gradient
-from dpcip.digest import PACKAGE, modules_used
-from dpcip.dual_pixel import dual_pixel_bank
-from dpcip.generators import GENERATORS, with_generator
+from dpcip.camera import models as camera
+from dpcip.camera.models import MaskedDCM
+from dpcip.data.photographs import photograph_scene
+from dpcip.data.scenes import Scene
+from dpcip.generators.registry import GENERATORS
+from dpcip.initialization.initialize import Start
 from dpcip.learnt import making as learnt_making
 from dpcip.learnt import training as learnt_training
 from dpcip.learnt.depth import weights_for
 from dpcip.learnt.pictures import KINDS, Pictures
 from dpcip.learnt.samples import Photographer
-from dpcip.photographs import photograph_scene
-from dpcip.psf import PsfBank, psi_planes
-from dpcip.report import write_json
-from dpcip.scenes import Scene
-from dpcip.settings import PRESETS, Settings
-from dpcip.start import Start
+from dpcip.optics.dual_pixel import dual_pixel_bank
+from dpcip.optics.psf import PsfBank, psi_planes
+from dpcip.paper.digest import PACKAGE, modules_used
+from dpcip.restoration.deconvolution import gradient
+from dpcip.solver import stepper as solver
+from dpcip.solver.settings import PRESETS, Settings, with_generator
+from dpcip.utils.files import write_json
 
 HERE = Path(__file__).resolve().parent / "golden_numbers"
 BLOCKS = 4  # maps are kept as means over 4 x 4 blocks
@@ -299,32 +300,53 @@ TOLERANCES = {
 # Where each declared module's code begins.
 ENTRANCES = {
     camera: "dpcip.baselines.training_data",
-    solver: "dpcip.runner",
+    solver: "dpcip.solver.runner",
     selfdeblur: "dpcip.baselines.selfdeblur",
     training: "dpcip.baselines.training",
     learnt_making: "dpcip.learnt.making",
 }
 # Constants that no case can see, and why. Where `constants` names another one, add a case, or the reason here.
 _WHY = {
-    "estimates of cost": "cost.PROBE_SIDE_PX cost.BYTES_PER_PARAMETER cost.BLOCK_PX cost.BASE_GIB",
-    "files and checks of input": "io.DPT_TAG io.MIN_SIDE_PX io.MILLIMETRE psf.MAX_PLANES psf.SUM_TOLERANCE",
-    "threads and memory": "machine._M_TRIM_THRESHOLD machine._M_MMAP_MAX machine._LOOK_SECONDS machine._MOST",
-    "how many windows at once": "likelihood.CHUNK level_mixture.LANES",
-    "compiled in, and read at import for the table of levels": "level_mixture.N_LEVELS",
-    "when a checkpoint is written": "runner.CHECKPOINT_SECONDS baselines.training.CHECKPOINT_SECONDS"
-    " learnt.training.CHECKPOINT_SECONDS",
-    "read at definition; between two ranks of the bank": "camera.KERNEL_ERROR",
-    "read at definition; seen where the file is edited": "deconvolution.REWEIGHTINGS edges.COLOUR_SCALE"
-    " likelihood.WINDOW_PX",
-    "a tenth more crosses no frequency of a window": "likelihood.LOWEST_CYCLES",
-    "a guard or threshold that no case comes near": "camera.LEAST_COVERAGE start.FEW start.WHITE veto.ROUNDS"
-    " learnt.depth.SAME_KERNEL learnt.volumes.MOST_PLANES learnt.volumes.HIGHEST_COST",
-    "of a data set: part of what is photographed": "scenes.MOTORCYCLE_FOCAL_PX scenes.MOTORCYCLE_BASELINE_M"
-    " scenes.MOTORCYCLE_PRINCIPAL_OFFSET_PX scenes.MOTORCYCLE_SCALE",
-    "of mosaics, which no training has": "sensor.SENSOR_LEVELS",
-    "the declared version itself": "camera.ALGORITHM solver.ALGORITHM baselines.selfdeblur.ALGORITHM"
-    " baselines.training.ALGORITHM learnt.making.ALGORITHM",
-    "read at import, as a setting's default: part of the key": "settings.ROUNDING",
+    "estimates of cost": (
+        "solver.cost.PROBE_SIDE_PX solver.cost.BYTES_PER_PARAMETER solver.cost.BLOCK_PX solver.cost.BASE_GIB "
+    ),
+    "files and checks of input": (
+        "data.depth_maps.DPT_TAG data.images.MIN_SIDE_PX data.depth_maps.MILLIMETRE optics.psf.MAX_PLANES "
+        "optics.psf.SUM_TOLERANCE "
+    ),
+    "threads and memory": (
+        "utils.machine._M_TRIM_THRESHOLD utils.machine._M_MMAP_MAX utils.machine._LOOK_SECONDS utils.machine._MOST "
+    ),
+    "how many windows at once": ("initialization.likelihood.CHUNK initialization.level_mixture.LANES "),
+    "compiled in, and read at import for the table of levels": ("initialization.level_mixture.N_LEVELS "),
+    "when a checkpoint is written": (
+        "solver.runner.CHECKPOINT_SECONDS baselines.training.CHECKPOINT_SECONDS learnt.training.CHECKPOINT_SECONDS "
+    ),
+    "read at definition; between two ranks of the bank": ("camera.models.KERNEL_ERROR "),
+    "read at definition; seen where the file is edited": (
+        "restoration.deconvolution.REWEIGHTINGS restoration.edges.COLOUR_SCALE initialization.likelihood.WINDOW_PX "
+    ),
+    "a tenth more crosses no frequency of a window": ("initialization.likelihood.LOWEST_CYCLES "),
+    "a guard or threshold that no case comes near": (
+        "camera.models.LEAST_COVERAGE initialization.initialize.FEW initialization.initialize.WHITE "
+        "initialization.feasibility.ROUNDS learnt.depth.SAME_KERNEL learnt.volumes.MOST_PLANES "
+        "learnt.volumes.HIGHEST_COST "
+    ),
+    "of a data set: part of what is photographed": (
+        "data.scenes.MOTORCYCLE_FOCAL_PX data.scenes.MOTORCYCLE_BASELINE_M "
+        "data.scenes.MOTORCYCLE_PRINCIPAL_OFFSET_PX data.scenes.MOTORCYCLE_SCALE "
+    ),
+    "of mosaics, which no training has": ("camera.sensor.SENSOR_LEVELS "),
+    "the declared version itself": (
+        "camera.models.ALGORITHM solver.stepper.ALGORITHM baselines.selfdeblur.ALGORITHM "
+        "baselines.training.ALGORITHM learnt.making.ALGORITHM "
+    ),
+    "read at import, as a setting's default: part of the key": ("camera.noise.ROUNDING "),
+    "of pictures and files of results": (
+        "data.images.MOST_CHANNELS data.tone_curve.SRGB_KNEE data.tone_curve.SRGB_LINEAR_KNEE "
+        "solver.solution.PREVIEW_DPI "
+        "evaluation.figures.PREVIEW_DPI evaluation.figures.PAGE_PX evaluation.figures.LOSSY_QUALITY "
+    ),
 }
 UNSEEN = {name: why for why, names in _WHY.items() for name in names.split()}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dpcip.checks import Check
+from dpcip.study.checks import Check
 
 
 def assert_clears(

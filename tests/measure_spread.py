@@ -2,7 +2,7 @@
 
 Each notebook runs at scale tutorial under each setting, in a kernel of its own and with solves of its own
 (.work/spread/SETTING/work; a setting's notebooks share theirs). tests/spread.csv gets a row a check. What is
-measured is kept until what the notebook's code does changes (dpcip/digest.py), so that an interrupted run goes on;
+measured is kept until what the notebook's code does changes (paper/digest.py), so that an interrupted run goes on;
 delete .work/spread to measure anew. The rivals' weights are the stored ones in every setting: how far trainings differ
 is not in the spread of the checks on them.
 """
@@ -21,7 +21,7 @@ import nbformat
 import pandas as pd
 import papermill
 
-from dpcip.digest import code_digest
+from dpcip.paper.digest import code_digest
 
 TOP = Path(__file__).resolve().parent.parent
 WORK = TOP / ".work" / "spread"

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dpcip.aberrations import aberrated_bank, aberrated_psf
-from dpcip.optics import Optics
-from dpcip.psf import synthesise_psf
+from dpcip.optics.aberrations import aberrated_bank, aberrated_psf
+from dpcip.optics.lens import Optics
+from dpcip.optics.psf import synthesise_psf
 
 OPTICS = Optics()
 PIXEL = np.arange(-20, 21)

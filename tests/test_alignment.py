@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter
 from scipy.ndimage import shift as spline_shift
 
-from dpcip.alignment import REACH_PX, aligned, aligned_metrics, best_shift, cropped, kernel_similarity
-from dpcip.errors import InputError
-from dpcip.metrics import image_metrics
+from dpcip.evaluation.alignment import REACH_PX, aligned, aligned_metrics, best_shift, cropped, kernel_similarity
+from dpcip.evaluation.metrics import image_metrics
+from dpcip.utils.errors import InputError
 
 IMAGE = gaussian_filter(np.random.default_rng(0).random((48, 52)), 1.5)
 IMAGE = (IMAGE - IMAGE.min()) / np.ptp(IMAGE)

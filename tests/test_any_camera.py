@@ -9,15 +9,16 @@ import torch
 from margins import assert_clears
 from skimage import data
 
-from dpcip.camera import InterpolatedDCM, MaskedDCM, simulate
-from dpcip.dual_pixel import DIOPTRES, denser, dual_pixel_bank
-from dpcip.errors import InputError
-from dpcip.metrics import depth_metrics
-from dpcip.psf import PsfBank
-from dpcip.runner import solve
-from dpcip.sensor import Sensor
-from dpcip.settings import PRESETS, with_iterations
-from dpcip.solver import Stepper
+from dpcip.camera.models import InterpolatedDCM, MaskedDCM
+from dpcip.camera.sensor import Sensor
+from dpcip.camera.simulator import simulate
+from dpcip.evaluation.metrics import depth_metrics
+from dpcip.optics.dual_pixel import DIOPTRES, denser, dual_pixel_bank
+from dpcip.optics.psf import PsfBank
+from dpcip.solver.runner import solve
+from dpcip.solver.settings import PRESETS, with_iterations
+from dpcip.solver.stepper import Stepper
+from dpcip.utils.errors import InputError
 
 
 @pytest.fixture(scope="module")

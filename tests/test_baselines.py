@@ -13,7 +13,6 @@ import pytest
 import torch
 from margins import assert_clears
 
-from dpcip import camera
 from dpcip.baselines.depth_fcn import FIRST_PSI, N_CLASSES, DepthFcn
 from dpcip.baselines.edof_net import EdofNet
 from dpcip.baselines.evaluate import read_rivals, rival_rows
@@ -23,16 +22,17 @@ from dpcip.baselines.train import tested as unseen_errors
 from dpcip.baselines.training import NETWORKS, Recipe, draw_batch, fingerprint, train
 from dpcip.baselines.training_data import SIDE_PX, composed
 from dpcip.baselines.weights import read_card, read_weights, write_weights
-from dpcip.camera import simulate
-from dpcip.cases import Case
-from dpcip.datasets import Shot
-from dpcip.errors import InputError
-from dpcip.metrics import image_metrics
-from dpcip.pipeline import train as train_stage
-from dpcip.psf import PsfBank, psi_planes
-from dpcip.report import write_json
-from dpcip.scenes import Scene
-from dpcip.sensor import Sensor
+from dpcip.camera import models as camera
+from dpcip.camera.sensor import Sensor
+from dpcip.camera.simulator import simulate
+from dpcip.data.datasets import Shot
+from dpcip.data.scenes import Scene
+from dpcip.evaluation.metrics import image_metrics
+from dpcip.optics.psf import PsfBank, psi_planes
+from dpcip.paper.pipeline import train as train_stage
+from dpcip.study.cases import Case
+from dpcip.utils.errors import InputError
+from dpcip.utils.files import write_json
 
 SMALL = {"depth_fcn": Recipe("depth_fcn", 12, 48, batch=2), "edof_net": Recipe("edof_net", 12, 24, batch=2)}
 

@@ -13,16 +13,16 @@ import numpy as np
 import pytest
 import torch
 
-from dpcip import bench, bench_speed
-from dpcip.bench import VARIANTS, Target, follow, identity, run_bench, scores, stepper_for, target
-from dpcip.bench_report import ROW_KEYS, cases, curves, seconds_of, seconds_to, summary, table
-from dpcip.bench_speed import measure_speed, scaling, seconds_per_step
-from dpcip.errors import InputError
-from dpcip.io import claimed
-from dpcip.keys import arithmetic
-from dpcip.machine import peak_gib
-from dpcip.settings import Settings
-from dpcip.solver import Diverged, Stepper, uses_bfloat16
+from dpcip.paper import bench, bench_speed
+from dpcip.paper.bench import VARIANTS, Target, follow, identity, run_bench, scores, stepper_for, target
+from dpcip.paper.bench_report import ROW_KEYS, cases, curves, seconds_of, seconds_to, summary, table
+from dpcip.paper.bench_speed import measure_speed, scaling, seconds_per_step
+from dpcip.solver.settings import Settings
+from dpcip.solver.stepper import Diverged, Stepper, uses_bfloat16
+from dpcip.utils.errors import InputError
+from dpcip.utils.files import claimed
+from dpcip.utils.keys import arithmetic
+from dpcip.utils.machine import peak_gib
 
 TINY = Settings(iterations=20, l2_iterations=5, channels_last=True)
 COSTS = {"paper": (0.5, 0.0, 0.0), "fast": (1.0, 5.0, 10.0), "thorough": (1.0, 5.0, 10.0), "released": (5.0, 0.0, 0.0)}
@@ -360,7 +360,7 @@ def test_failed_scaling_is_told_not_raised(monkeypatch: pytest.MonkeyPatch, capl
 @pytest.mark.slow
 def test_peak_memory_is_the_process_own() -> None:
     held = np.ones(400 * 2**17)  # 400 MiB
-    code = "from dpcip.machine import peak_gib; print(peak_gib())"
+    code = "from dpcip.utils.machine import peak_gib; print(peak_gib())"
     child = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
     assert 0.05 < float(child) < peak_gib() - 0.25
     assert len(held)

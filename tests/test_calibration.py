@@ -11,18 +11,19 @@ import numpy as np
 import pytest
 import torch
 
-from dpcip import cli
-from dpcip.calibration import calibrate
-from dpcip.calibration_report import write_calibration
-from dpcip.camera import simulate
-from dpcip.errors import InputError
-from dpcip.io import write_image, write_npy
-from dpcip.linearise import ToneCurve
-from dpcip.mask_fit import PSI_REACH, fit_mask
-from dpcip.optics import Lens, Optics, RingMask, read_optics
-from dpcip.profiles import Chart, RadialBasis, measure
-from dpcip.psf import PsfBank, synthesise_psf
-from dpcip.rings import ring_amplitudes
+from dpcip.calibration.calibrate import calibrate
+from dpcip.calibration.mask_fit import PSI_REACH, fit_mask
+from dpcip.calibration.profiles import Chart, RadialBasis, measure
+from dpcip.calibration.report import write_calibration
+from dpcip.camera.simulator import simulate
+from dpcip.cli import main as cli
+from dpcip.data.images import write_image
+from dpcip.data.tone_curve import ToneCurve
+from dpcip.optics.lens import Lens, Optics, RingMask, read_optics
+from dpcip.optics.psf import PsfBank, synthesise_psf
+from dpcip.optics.rings import ring_amplitudes
+from dpcip.utils.errors import InputError
+from dpcip.utils.files import write_npy
 
 SIZE = 31  # taps that hold the small cameras' PSFs
 OTHER = Optics(  # unlike the published camera in lens, mask and sampling

@@ -12,13 +12,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dpcip import phasecam3d
-from dpcip.captures import captures, read_capture
-from dpcip.errors import InputError
-from dpcip.io import read_image, write_image
-from dpcip.linearise import ToneCurve
-from dpcip.optics import Lens
-from dpcip.psf import PsfBank
+from dpcip.data import phasecam3d
+from dpcip.data.captures import captures, read_capture
+from dpcip.data.images import read_image, write_image
+from dpcip.data.tone_curve import ToneCurve
+from dpcip.optics.lens import Lens
+from dpcip.optics.psf import PsfBank
+from dpcip.utils.errors import InputError
 
 OPTICS = "mask: {edges: [0, 1], phases_rad: [0]}\nlens: {focus_m: 0.7}\n"
 

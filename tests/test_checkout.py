@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from dvc.repo import Repo
 
-from dpcip.checkout import check_writable, let_dvc_run, project_files
-from dpcip.errors import InputError
+from dpcip.paper.checkout import check_writable, let_dvc_run, project_files
+from dpcip.utils.errors import InputError
 
 TOP = Path(__file__).resolve().parent.parent
 

@@ -15,14 +15,16 @@ import tifffile
 import torch
 from PIL import Image
 
-from dpcip import cli
-from dpcip.camera import simulate
-from dpcip.datasets import rendered
-from dpcip.dual_pixel import dual_pixel_bank
-from dpcip.io import claimed, read_depth, read_image, write_dpt, write_image, write_npy
-from dpcip.photo_files import Reading, read_photo
-from dpcip.psf import PsfBank
-from dpcip.solve_command import RESULT_FILES
+from dpcip.camera.simulator import simulate
+from dpcip.cli import main as cli
+from dpcip.cli.solve import RESULT_FILES
+from dpcip.data.datasets import rendered
+from dpcip.data.depth_maps import read_depth, write_dpt
+from dpcip.data.images import read_image, write_image
+from dpcip.data.photo_files import Reading, read_photo
+from dpcip.optics.dual_pixel import dual_pixel_bank
+from dpcip.optics.psf import PsfBank
+from dpcip.utils.files import claimed, write_npy
 
 
 def run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 import tifffile
 
-from dpcip import datasets
-from dpcip.datasets import CHECK_PLACE, check_frame, evenly, read_manifest, rendered, shots, tauagent
-from dpcip.errors import InputError
-from dpcip.io import read_depth, write_dpt, write_image
-from dpcip.optics import Lens
+from dpcip.data import datasets
+from dpcip.data.datasets import CHECK_PLACE, check_frame, evenly, read_manifest, rendered, shots, tauagent
+from dpcip.data.depth_maps import read_depth, write_dpt
+from dpcip.data.images import write_image
+from dpcip.optics.lens import Lens
+from dpcip.utils.errors import InputError
 
 LAPTOP = datasets.DATA / "rendered" / "laptop"
 MANIFEST = read_manifest(LAPTOP)

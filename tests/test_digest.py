@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from dpcip.digest import code_digest, modules_used
+from dpcip.paper.digest import code_digest, modules_used
 
 NOTEBOOK = "from pack.solver import solve\nprint(solve(2))\n"
 FILES = {
@@ -128,3 +128,13 @@ def test_two_things_of_one_name_are_told_apart(tmp_path: Path) -> None:
 def test_a_library_counts_by_its_name(tmp_path: Path) -> None:
     folder = package(tmp_path)
     assert code_digest("from math import sin as f", folder) != code_digest("from math import cos as f", folder)
+
+
+def test_a_public_name_is_followed_to_where_it_comes_from(tmp_path: Path) -> None:
+    code = package(tmp_path)
+    (code / "__init__.pyi").write_text("from .solver import solve\n")
+    public = "import pack\nfrom pack import solve\nprint(solve(2))\n"
+    assert {path.name for path in modules_used(public, code)} >= {"solver.py", "camera.py"}
+    before = code_digest(public, code)
+    (code / "camera.py").write_text("def blur(x):\n    return 3 * x\n")
+    assert code_digest(public, code) != before

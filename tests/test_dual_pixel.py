@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from dpcip.dual_pixel import DIOPTRES, FOCUS_M, RADIUS_PX, denser, dual_pixel_bank
+from dpcip.optics.dual_pixel import DIOPTRES, FOCUS_M, RADIUS_PX, denser, dual_pixel_bank
 
 
 def test_views_mirror_each_other_and_change_sides() -> None:

@@ -9,12 +9,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from dpcip import first_look
-from dpcip.cases import Case
-from dpcip.errors import InputError
-from dpcip.first_look import cheapest, proof, there
-from dpcip.report import write_json
-from dpcip.study import run_study, save_reports
+from dpcip.paper import first_look
+from dpcip.paper.first_look import cheapest, proof, there
+from dpcip.study.cases import Case
+from dpcip.study.runs import run_study, save_reports
+from dpcip.utils.errors import InputError
+from dpcip.utils.files import write_json
 
 TOP = Path(__file__).resolve().parent.parent
 SMALL = [Case("table_14", factor=4, side_px=64, preset="paper", iterations=steps) for steps in (5, 4)]

@@ -7,12 +7,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from dpcip.coordinate_network import GaussianLayer, SineLayer
-from dpcip.errors import InputError
-from dpcip.generators import GENERATORS, make_generator, with_generator
-from dpcip.hash_grid import HashGrid
-from dpcip.settings import PRESETS
-from dpcip.skip_network import ReflectPad
+from dpcip.generators.coordinate_network import GaussianLayer, SineLayer
+from dpcip.generators.hash_grid import HashGrid
+from dpcip.generators.registry import GENERATORS, make_generator
+from dpcip.generators.skip_network import ReflectPad
+from dpcip.solver.settings import PRESETS, with_generator
+from dpcip.utils.errors import InputError
 
 N_PARAMETERS = {"dip": 2_293_908, "pip": 344_212, "siren": 199_172}  # the first two as in the released codes
 

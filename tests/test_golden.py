@@ -8,8 +8,8 @@ import golden
 import pytest
 from golden import CASES, moved, stored
 
-from dpcip import solver
-from dpcip.report import write_json
+from dpcip.solver import stepper as solver
+from dpcip.utils.files import write_json
 
 pytestmark = pytest.mark.slow
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from dpcip.keys import arithmetic, key
+from dpcip.utils.keys import arithmetic, key
 
 TOP = Path(__file__).resolve().parent.parent
 
@@ -47,8 +47,8 @@ def test_arithmetic_says_device_and_type() -> None:
 
 
 KEY_OF_A_SOLVE = """
-from dpcip.cases import Case, photograph
-from dpcip.runner import fingerprint
+from dpcip.study.cases import Case, photograph
+from dpcip.solver.runner import fingerprint
 photo = photograph(Case("table_14", factor=4))
 print(fingerprint(photo.capture, photo.bank, Case("table_14").settings()))
 """

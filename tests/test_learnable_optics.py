@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from skimage import data
 from torch import Tensor
 
-from dpcip.camera import InterpolatedDCM
-from dpcip.errors import InputError
-from dpcip.learnable_optics import LearnableOptics
-from dpcip.optics import Lens, Optics, RingMask, focus_from_known
-from dpcip.psf import PsfBank, psi_planes, synthesise_psf
-from dpcip.start import depth_prior
+from dpcip.camera.learnable_optics import LearnableOptics
+from dpcip.camera.models import InterpolatedDCM
+from dpcip.initialization.initialize import depth_prior
+from dpcip.optics.lens import Lens, Optics, RingMask, focus_from_known
+from dpcip.optics.psf import PsfBank, psi_planes, synthesise_psf
+from dpcip.utils.errors import InputError
 
 PLANES = psi_planes(-4, 4, 2)
 FOUR_RINGS = Optics(Lens(2.0, 500.0, 0.5), RingMask((0, 0.3, 0.5, 0.8, 1), (0.5, 3, -2, 8)), (550.0, 480.0), 1.1)

@@ -10,9 +10,12 @@ import pytest
 import torch
 from margins import assert_clears
 
-from dpcip.datasets import rendered
-from dpcip.dual_pixel import dual_pixel_bank
-from dpcip.errors import InputError
+from dpcip.camera.noise import ROUNDING
+from dpcip.camera.sensor import Sensor
+from dpcip.data.datasets import rendered
+from dpcip.data.photographs import photograph_scene
+from dpcip.initialization.initialize import depth_prior
+from dpcip.initialization.likelihood import depth_likelihood
 from dpcip.learnt.depth import LearntDepth, shipped, weights_for
 from dpcip.learnt.network import RANGE, in_units
 from dpcip.learnt.pictures import KINDS, SIDE_PX, Pictures
@@ -20,13 +23,10 @@ from dpcip.learnt.published import FILE, RECIPE
 from dpcip.learnt.samples import LearntSample, Photographer, in_latent_channels, take_all
 from dpcip.learnt.training import Recipe, draw_batch, loss_of, symmetries, train, untrained
 from dpcip.learnt.volumes import HIGHEST_COST, MOST_PLANES, PRIORS, VolumeTables, network_planes
-from dpcip.likelihood import depth_likelihood
-from dpcip.optics import Optics
-from dpcip.photographs import photograph_scene
-from dpcip.psf import PsfBank, psi_planes
-from dpcip.sensor import Sensor
-from dpcip.settings import ROUNDING
-from dpcip.start import depth_prior
+from dpcip.optics.dual_pixel import dual_pixel_bank
+from dpcip.optics.lens import Optics
+from dpcip.optics.psf import PsfBank, psi_planes
+from dpcip.utils.errors import InputError
 
 SHORT = Recipe(n_pictures=2, steps=4, batch=2)
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 from skimage.metrics import structural_similarity
 
-from dpcip.losses import ssim
+from dpcip.solver.losses import ssim
 
 
 def test_ssim_agrees_with_scikit_image_inside_the_border() -> None:

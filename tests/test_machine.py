@@ -11,12 +11,12 @@ import nbformat
 import pytest
 import torch
 
-from dpcip import machine
+from dpcip.utils import machine
 
 CHURN = """
 import resource, sys
 import torch
-from dpcip.machine import keep_freed_memory
+from dpcip.utils.machine import keep_freed_memory
 if sys.argv[1] == "keep":
     keep_freed_memory()
 def faults():
@@ -51,7 +51,7 @@ def test_bfloat16_is_used_where_it_is_quicker(
 
 THREADS = """
 import torch
-from dpcip.machine import share_cores
+from dpcip.utils.machine import share_cores
 print(torch.get_num_threads())
 torch.set_num_threads(3)
 share_cores()
@@ -98,8 +98,8 @@ TOP = Path(__file__).resolve().parent.parent
 OPENMP = ("GOMP_SPINCOUNT", "KMP_BLOCKTIME", "OMP_WAIT_POLICY")
 ENTRIES = {
     "import": ["-c", "import dpcip, torch"],
-    "command": ["-c", "from dpcip.cli import main; import torch"],
-    "pipeline": ["-m", "dpcip.pipeline"],
+    "command": ["-c", "from dpcip.cli.main import main; import torch"],
+    "pipeline": ["-m", "dpcip.paper.pipeline"],
     "tests": ["-m", "pytest", "-s", "--collect-only", "-p", "no:cacheprovider", "tests/test_losses.py"],
 }
 

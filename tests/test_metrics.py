@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from dpcip.metrics import confidence_metrics, depth_metrics, image_metrics
-from dpcip.optics import Lens
+from dpcip.evaluation.metrics import confidence_metrics, depth_metrics, image_metrics
+from dpcip.optics.lens import Lens
 
 
 def test_psnr_and_ssim_of_known_images() -> None:

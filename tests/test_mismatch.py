@@ -11,18 +11,19 @@ import torch
 from margins import assert_clears
 from scipy.ndimage import affine_transform, gaussian_filter
 
-from dpcip.camera import simulate
-from dpcip.datasets import rendered
-from dpcip.dual_pixel import denser, dual_pixel_bank
-from dpcip.errors import InputError
-from dpcip.mismatch import MOST_PX, RIGHT, _most_textured, estimate_mismatch
-from dpcip.noise import estimate_noise
-from dpcip.photographs import photograph_scene
-from dpcip.psf import PsfBank
-from dpcip.sensor import Sensor
-from dpcip.settings import MISMATCH, PRESETS, ROUNDING, Settings
-from dpcip.solver import Stepper
-from dpcip.start import find_start
+from dpcip.camera.noise import ROUNDING, estimate_noise
+from dpcip.camera.sensor import Sensor
+from dpcip.camera.simulator import simulate
+from dpcip.data.datasets import rendered
+from dpcip.data.photographs import photograph_scene
+from dpcip.initialization.initialize import find_start
+from dpcip.initialization.likelihood import MISMATCH
+from dpcip.initialization.mismatch import MOST_PX, RIGHT, _most_textured, estimate_mismatch
+from dpcip.optics.dual_pixel import denser, dual_pixel_bank
+from dpcip.optics.psf import PsfBank
+from dpcip.solver.settings import PRESETS, Settings
+from dpcip.solver.stepper import Stepper
+from dpcip.utils.errors import InputError
 
 SIDE_PX = 128
 

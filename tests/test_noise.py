@@ -3,10 +3,9 @@
 import numpy as np
 import pytest
 
-from dpcip.cases import Case, photograph
-from dpcip.noise import estimate_noise
-from dpcip.sensor import Sensor
-from dpcip.settings import ROUNDING
+from dpcip.camera.noise import ROUNDING, estimate_noise
+from dpcip.camera.sensor import Sensor
+from dpcip.study.cases import Case, photograph
 
 
 @pytest.fixture(scope="module", params=["table_14", "street_14"])

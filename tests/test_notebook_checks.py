@@ -15,8 +15,8 @@ import pytest
 from margins import assert_clears
 from measure_spread import SETTINGS, settings_of
 
-from dpcip import checks
-from dpcip.checks import Check, check, summary
+from dpcip.study import checks
+from dpcip.study.checks import Check, check, summary
 
 TOP = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted((TOP / "notebooks").glob("*.ipynb"))

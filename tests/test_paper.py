@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dpcip.datasets import TAUAGENT_PLACES
-from dpcip.metrics import depth_as_released
-from dpcip.optics import PSI_RANGE, Lens
-from dpcip.paper import (
-    ALSO,
+from dpcip.data.datasets import TAUAGENT_PLACES
+from dpcip.evaluation.metrics import depth_as_released
+from dpcip.optics.lens import PSI_RANGE, Lens
+from dpcip.optics.psf import PsfBank
+from dpcip.paper.tables import (
     AS_RELEASED_CEILING_M,
     DEPTH,
     PSNR,
@@ -28,7 +28,7 @@ from dpcip.paper import (
     peak_verdict,
     verdict,
 )
-from dpcip.psf import PsfBank
+from dpcip.evaluation.scores import ALSO
 
 
 @pytest.mark.parametrize(

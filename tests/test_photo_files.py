@@ -14,10 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from dpcip.errors import InputError
-from dpcip.io import write_image
-from dpcip.linearise import ToneCurve
-from dpcip.photo_files import Reading, read_photo
+from dpcip.data.images import write_image
+from dpcip.data.photo_files import Reading, read_photo
+from dpcip.data.tone_curve import ToneCurve
+from dpcip.utils.errors import InputError
 
 LEVELS = np.random.default_rng(0).integers(0, 256, (70, 90, 3), dtype=np.uint8)
 HAS_RAWPY = importlib.util.find_spec("rawpy") is not None  # the optional extra `raw`

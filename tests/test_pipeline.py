@@ -13,10 +13,10 @@ import nbformat
 import pytest
 import yaml
 
-from dpcip import pipeline
 from dpcip.baselines.training import NETWORKS
-from dpcip.digest import modules_used
-from dpcip.errors import InputError
+from dpcip.paper import pipeline
+from dpcip.paper.digest import modules_used
+from dpcip.utils.errors import InputError
 
 TOP = pipeline.TOP
 NOTEBOOKS = sorted(path.stem for path in pipeline.NOTEBOOKS.glob("*.ipynb"))
@@ -116,7 +116,7 @@ def test_stored_notebooks_show_pictures_from_files(folder: str, name: str) -> No
 TOY = """\
 import matplotlib.pyplot as plt
 from pathlib import Path
-from dpcip.report import show_figure
+from dpcip.evaluation.figures import show_figure
 figure, ax = plt.subplots()
 ax.plot([seed, 1])
 show_figure(Path(results) / "figures" / "toy.webp", figure)
@@ -182,9 +182,9 @@ def test_a_comment_and_a_moved_file_change_no_digest_and_a_constant_does(tmp_pat
     solver.write_text(solver.read_text().replace("\nclass Stepper", "\n# How it goes on.\nclass Stepper"))
     (code / "parts").mkdir()
     (code / "parts" / "__init__.py").write_text('"""Parts."""\n')
-    (code / "stopping.py").rename(code / "parts" / "stop.py")
+    (code / "solver" / "stopping.py").rename(code / "parts" / "stop.py")
     for path in code.rglob("*.py"):
-        path.write_text(path.read_text().replace("from dpcip.stopping import", "from dpcip.parts.stop import"))
+        path.write_text(path.read_text().replace("from dpcip.solver.stopping import", "from dpcip.parts.stop import"))
     assert pipeline.sources(tmp_path) == before
     rule = code / "parts" / "stop.py"
     rule.write_text(rule.read_text().replace("CONVERGED_GAIN = 0.05", "CONVERGED_GAIN = 0.06"))

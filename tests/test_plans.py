@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from dpcip import plans, solves
-from dpcip.cases import Case, read_plan
-from dpcip.cli import cli
-from dpcip.errors import InputError
-from dpcip.pipeline import read_params
+from dpcip.cli.main import cli
+from dpcip.paper.pipeline import read_params
+from dpcip.solver import cache as solves
+from dpcip.study import plans
+from dpcip.study.cases import Case, read_plan
+from dpcip.utils.errors import InputError
 
 SMALL = Case(frame="table_14", factor=4, preset="paper", iterations=4)
 

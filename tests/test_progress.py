@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from dpcip.progress import PLAN, Line, shown, time_words
+from dpcip.paper.progress import PLAN, Line, shown, time_words
 
 TOP = Path(__file__).resolve().parent.parent
 SLEEPER = """
 import sys, time
 from pathlib import Path
-from dpcip.progress import shown
+from dpcip.paper.progress import shown
 with shown("02_depth", Path(sys.argv[1]), Path(sys.argv[1]) / "times.json"):
     time.sleep(float(sys.argv[2]))
 """

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from dpcip.errors import InputError
-from dpcip.provenance import faults
+from dpcip.paper.provenance import faults
+from dpcip.utils.errors import InputError
 
 pytestmark = pytest.mark.slow  # DVC looks at every file
 TOP = Path(__file__).resolve().parent.parent

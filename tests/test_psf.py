@@ -8,10 +8,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dpcip import psf as psf_module
-from dpcip.errors import InputError
-from dpcip.optics import Lens, Optics, RingMask
-from dpcip.psf import PsfBank, psi_planes, synthesise_psf
+from dpcip.optics import psf as psf_module
+from dpcip.optics.lens import Lens, Optics, RingMask
+from dpcip.optics.psf import PsfBank, psi_planes, synthesise_psf
+from dpcip.utils.errors import InputError
 
 TABLE_3 = {31: (94.72, 96.69, 98.49), 23: (87.31, 94.30, 97.32), 19: (77.20, 89.10, 96.25), 15: (56.24, 78.81, 94.28)}
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from dpcip.claims import summary
-from dpcip.errors import InputError
-from dpcip.publish import publish
-from dpcip.report_page import BEGIN, END
+from dpcip.paper.claims import summary
+from dpcip.paper.page import BEGIN, END
+from dpcip.paper.publish import publish
+from dpcip.utils.errors import InputError
 
 TOP = Path(__file__).resolve().parent.parent
 TEXTS = [TOP / "README.md", TOP / "CONTRIBUTING.md", TOP / "data" / "README.md"]

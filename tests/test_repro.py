@@ -12,10 +12,10 @@ import pytest
 import yaml
 from dvc.lock import make_lock
 
-from dpcip import repro
-from dpcip.checkout import let_dvc_run
-from dpcip.errors import InputError
-from dpcip.repro import announcement, renew_code, scale_in, stages_to_make, workspace
+from dpcip.paper import repro
+from dpcip.paper.checkout import let_dvc_run
+from dpcip.paper.repro import announcement, renew_code, scale_in, stages_to_make, workspace
+from dpcip.utils.errors import InputError
 
 pytestmark = [
     pytest.mark.slow,
@@ -296,7 +296,7 @@ def test_wrong_options_end_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_unknown_scale_ends_the_command_in_one_line() -> None:
     result = subprocess.run(
-        [sys.executable, "-m", "dpcip.repro", "huge"], cwd=TOP, capture_output=True, text=True, check=False
+        [sys.executable, "-m", "dpcip.paper.repro", "huge"], cwd=TOP, capture_output=True, text=True, check=False
     )
     assert result.returncode == 1
-    assert result.stderr.strip() == "dpcip.repro: scale 'huge' is unknown; choose from tutorial, laptop, paper"
+    assert result.stderr.strip() == "dpcip.paper.repro: scale 'huge' is unknown; choose from tutorial, laptop, paper"

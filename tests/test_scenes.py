@@ -6,10 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dpcip.errors import InputError
-from dpcip.io import write_dpt, write_image, write_npy
-from dpcip.optics import Lens
-from dpcip.scenes import MOTORCYCLE_SCALE, Scene, folder, motorcycle, published
+from dpcip.data.depth_maps import write_dpt
+from dpcip.data.images import write_image
+from dpcip.data.scenes import MOTORCYCLE_SCALE, Scene, folder, motorcycle, published
+from dpcip.optics.lens import Lens
+from dpcip.utils.errors import InputError
+from dpcip.utils.files import write_npy
 
 SHARP = np.random.default_rng(0).random((3, 66, 70)).astype(np.float32)
 

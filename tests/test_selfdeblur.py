@@ -9,7 +9,6 @@ import torch
 from margins import assert_clears
 from scipy.signal import convolve2d
 
-from dpcip.alignment import kernel_similarity
 from dpcip.baselines import blind, selfdeblur
 from dpcip.baselines.blind import BlindCase, blind_case, deblur_cached, deblurred_of
 from dpcip.baselines.ceilings import ceilings
@@ -17,10 +16,12 @@ from dpcip.baselines.deblurring import ceiling_rows, with_alignment
 from dpcip.baselines.motion import motion_kernel, motion_pair
 from dpcip.baselines.non_local import NonLocal
 from dpcip.baselines.selfdeblur import Deblurring, Networks, Recipe, blur
-from dpcip.cases import Case, photograph
-from dpcip.errors import InputError
-from dpcip.paper import ALSO, PSNR_ALIGNED, comparison
-from dpcip.study import run_study, save_reports
+from dpcip.evaluation.alignment import kernel_similarity
+from dpcip.paper.tables import PSNR_ALIGNED, comparison
+from dpcip.evaluation.scores import ALSO
+from dpcip.study.cases import Case, photograph
+from dpcip.study.runs import run_study, save_reports
+from dpcip.utils.errors import InputError
 
 FAR = Case("table_14", factor=4, distance="far", side_px=64)
 CPU = torch.device("cpu")
@@ -206,7 +207,7 @@ def test_ceilings_are_above_the_capture() -> None:
 @pytest.mark.slow
 def test_solvers_rows_get_alignment_and_their_psi(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("dpcip.baselines.deblurring.solution_of", lambda row: solution_of(row, tmp_path))
-    from dpcip.cases import solution_of
+    from dpcip.study.cases import solution_of
 
     case = dataclasses.replace(FAR, preset="paper", generator="flat", iterations=2)
     rows = with_alignment([case], run_study([case], tmp_path))

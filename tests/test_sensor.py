@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from dpcip.errors import InputError
-from dpcip.sensor import Sensor
+from dpcip.camera.sensor import Sensor
+from dpcip.utils.errors import InputError
 
 GREY = np.full((3, 120, 130), 0.4)
 

@@ -18,24 +18,26 @@ import pytest
 import torch
 from margins import assert_clears
 
-from dpcip import runner
-from dpcip import solver as solver_module
-from dpcip.camera import simulate
-from dpcip.cost import estimate_cost
-from dpcip.digest import modules_used
-from dpcip.errors import InputError
-from dpcip.finish import refined
-from dpcip.io import write_image
-from dpcip.metrics import depth_metrics, image_metrics
-from dpcip.optics import Lens
-from dpcip.psf import PsfBank
-from dpcip.runner import PROGRESS_FILE, Solution, fingerprint, solve
-from dpcip.scenes import Scene, motorcycle
-from dpcip.sensor import Sensor
-from dpcip.settings import PRESETS, Settings, with_iterations
-from dpcip.solver import RAMP_ITERATIONS, Stepper
-from dpcip.solves import solve_cached
-from dpcip.stopping import converged
+from dpcip.camera.sensor import Sensor
+from dpcip.camera.simulator import simulate
+from dpcip.data.images import write_image
+from dpcip.data.scenes import Scene, motorcycle
+from dpcip.evaluation.metrics import depth_metrics, image_metrics
+from dpcip.optics.lens import Lens
+from dpcip.optics.psf import PsfBank
+from dpcip.paper.digest import modules_used
+from dpcip.restoration.refinement import refined
+from dpcip.solver import runner
+from dpcip.solver import stepper as solver_module
+from dpcip.solver.cache import solve_cached
+from dpcip.solver.cost import estimate_cost
+from dpcip.solver.runner import fingerprint, solve
+from dpcip.solver.settings import PRESETS, Settings, with_iterations
+from dpcip.solver.solution import Solution
+from dpcip.solver.stepper import RAMP_ITERATIONS, Stepper
+from dpcip.solver.stopping import converged
+from dpcip.utils.errors import InputError
+from dpcip.utils.progress_stream import PROGRESS_FILE
 
 CPU = torch.device("cpu")
 QUICK = Settings(iterations=12, l2_iterations=5, channels_last=True)
@@ -82,8 +84,9 @@ def test_ground_truth_has_no_way_in() -> None:
     expected = ["self", "capture", "bank", "settings", "device", "learnt"]
     assert list(inspect.signature(Stepper.__init__).parameters) == expected
     assert "sharp" not in inspect.signature(solve).parameters
-    used = {path.stem for path in modules_used("import dpcip.runner\nimport dpcip.tiled_solve")}
-    assert "start" in used and not used & {"scenes", "datasets", "metrics", "bench", "sensor"}
+    used = {path.stem for path in modules_used("import dpcip.solver.runner\nimport dpcip.solver.tiled")}
+    assert "initialize" in used
+    assert not used & {"scenes", "datasets", "photographs", "simulator", "sensor", "metrics", "scores", "bench"}
 
 
 @pytest.mark.slow
@@ -111,10 +114,10 @@ def test_state_resumes_to_the_bit(capture: np.ndarray, bank: PsfBank, tmp_path: 
 
 
 RUN = """
-import dataclasses, sys, dpcip.runner
-from dpcip.cli import main
-from dpcip.settings import PRESETS
-dpcip.runner.CHECKPOINT_SECONDS = 0.0
+import dataclasses, sys, dpcip.solver.runner
+from dpcip.cli.main import main
+from dpcip.solver.settings import PRESETS
+dpcip.solver.runner.CHECKPOINT_SECONDS = 0.0
 PRESETS["fast"] = dataclasses.replace(PRESETS["fast"], warmup_iterations=8, l2_iterations=10)
 sys.argv = ["dpcip", *sys.argv[1:]]
 main()

@@ -18,13 +18,13 @@ import pytest
 import torch
 from tqdm import tqdm
 
-from dpcip import cases as cases_module
-from dpcip import runner
-from dpcip.cases import Case, plan, read_plan
-from dpcip.errors import InputError
-from dpcip.metrics import confidence_metrics, image_metrics
-from dpcip.solves import ARRAYS, kept_solve
-from dpcip.study import _Steps, run_study, save_reports
+from dpcip.evaluation.metrics import confidence_metrics, image_metrics
+from dpcip.solver import runner
+from dpcip.solver.cache import ARRAYS, kept_solve
+from dpcip.study import cases as cases_module
+from dpcip.study.cases import Case, plan, read_plan
+from dpcip.study.runs import _Steps, run_study, save_reports
+from dpcip.utils.errors import InputError
 
 SMALL = Case(frame="table_14", factor=4, preset="paper", iterations=4)
 TIMES = ["seconds"]
@@ -166,11 +166,11 @@ def test_plan_from_a_file(tmp_path: Path) -> None:
 STUDY = """
 import sys, torch
 from pathlib import Path
-import dpcip.runner
-from dpcip.cases import read_plan
-from dpcip.study import run_study
+import dpcip.solver.runner
+from dpcip.study.cases import read_plan
+from dpcip.study.runs import run_study
 torch.set_num_threads(1)
-dpcip.runner.CHECKPOINT_SECONDS = 0.0
+dpcip.solver.runner.CHECKPOINT_SECONDS = 0.0
 run_study(read_plan(Path(sys.argv[1])), Path(sys.argv[2]))
 """
 
@@ -236,7 +236,7 @@ os.kill(int(sys.argv[2]), signal.SIGKILL)
 
 
 def test_scheduler_that_is_not_there_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dpcip.study.CONNECT_SECONDS", 1)
+    monkeypatch.setattr("dpcip.study.runs.CONNECT_SECONDS", 1)
     with pytest.raises(InputError, match="no Dask scheduler answers there"):
         run_study([SMALL], tmp_path, "tcp://127.0.0.1:9")
     monkeypatch.setenv("DPCIP_SCHEDULER", "tcp://127.0.0.1:9")

@@ -12,14 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from margins import assert_clears
 
-from dpcip import tiled_solve
-from dpcip.camera import simulate
-from dpcip.errors import InputError
-from dpcip.io import MIN_SIDE_PX
-from dpcip.psf import PsfBank, psi_planes
-from dpcip.settings import PRESETS, with_iterations
-from dpcip.tiled_solve import chosen_tile_px, forget, solve_in_tiles, solve_within_memory, tiled_identity
-from dpcip.tiling import BLEND_PX, largest_tile_px, overlap_px, spans, stitched, tiles
+from dpcip.camera.simulator import simulate
+from dpcip.data.images import MIN_SIDE_PX
+from dpcip.optics.psf import PsfBank, psi_planes
+from dpcip.solver import tiled as tiled_solve
+from dpcip.solver.settings import PRESETS, with_iterations
+from dpcip.solver.tiled import chosen_tile_px, forget, solve_in_tiles, solve_within_memory, tiled_identity
+from dpcip.solver.tiling import BLEND_PX, largest_tile_px, overlap_px, spans, stitched, tiles
+from dpcip.utils.errors import InputError
 
 SMALL_TAPS = 15  # overlap 46: tiles of 92 px at least
 START = with_iterations(PRESETS["fast"], 1)  # the start, refined

@@ -10,19 +10,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from dpcip import capture_figure as figures
-from dpcip.composed import NEAR_M, OBJECT_M, PHOTOGRAPHS, composed
-from dpcip.errors import InputError
-from dpcip.linearise import ToneCurve
-from dpcip.noise_study import CLAIMS, RECIPES, finding, largest_weight
-from dpcip.optics import Lens
-from dpcip.optics_faults import FAULTS, NOMINAL, learnt, refocused_by_one_distance
-from dpcip.psf import PsfBank
-from dpcip.report import write_solution
-from dpcip.runner import Solution
-from dpcip.scenes import Scene, motorcycle
-from dpcip.sensor_trials import CAMERAS, SRGB, as_light, captures_of, stored
-from dpcip.trials import Trial, cropped, middle, residual
+from dpcip.data.composed import NEAR_M, OBJECT_M, PHOTOGRAPHS, composed
+from dpcip.data.scenes import Scene, motorcycle
+from dpcip.data.tone_curve import ToneCurve
+from dpcip.optics.lens import Lens
+from dpcip.optics.psf import PsfBank
+from dpcip.solver.solution import Solution
+from dpcip.study import capture_figure as figures
+from dpcip.study.noise import CLAIMS, RECIPES, finding, largest_weight
+from dpcip.study.optics_faults import FAULTS, NOMINAL, learnt, refocused_by_one_distance
+from dpcip.study.sensor import CAMERAS, SRGB, as_light, captures_of, stored
+from dpcip.study.trials import Trial, cropped, middle, residual
+from dpcip.utils.errors import InputError
 
 TOP = Path(__file__).resolve().parent.parent
 
@@ -166,7 +165,7 @@ def test_learnt_scale_is_the_apertures(scene: Scene, bank: PsfBank) -> None:
 
 
 def test_figure_of_a_result_with_its_report(scene: Scene, bank: PsfBank, tmp_path: Path) -> None:
-    write_solution(tmp_path / "result", scene.sharp, perfect(scene, bank.lens))
+    replace(perfect(scene, bank.lens), capture=scene.sharp).save(tmp_path / "result")
     figures.draw_result(tmp_path / "result", tmp_path / "figure.png")
     assert (tmp_path / "figure.png").stat().st_size > 10_000
     assert json.loads((tmp_path / "figure.json").read_text())["data_fit_db"] == 40.0

@@ -16,18 +16,18 @@ import numpy as np
 import pandas as pd
 import torch
 
-from dpcip.alignment import aligned_metrics, kernel_similarity
 from dpcip.baselines.selfdeblur import ALGORITHM, Deblurring, Recipe
-from dpcip.cases import Case, photograph
-from dpcip.checkpoints import read_checkpoint, resuming, save_checkpoint
-from dpcip.errors import InputError
-from dpcip.io import check_size, claimed, replacing
-from dpcip.keys import arithmetic, key
-from dpcip.machine import describe, pick_device, return_freed_memory
-from dpcip.metrics import image_metrics
-from dpcip.paper import ALSO
-from dpcip.report import write_json
-from dpcip.solves import WORK, home_of
+from dpcip.data.images import check_size
+from dpcip.evaluation.alignment import aligned_metrics, kernel_similarity
+from dpcip.evaluation.metrics import image_metrics
+from dpcip.evaluation.scores import ALSO
+from dpcip.solver.cache import WORK, home_of
+from dpcip.study.cases import Case, photograph
+from dpcip.utils.checkpoints import read_checkpoint, resuming, save_checkpoint
+from dpcip.utils.errors import InputError
+from dpcip.utils.files import claimed, replacing, write_json
+from dpcip.utils.keys import arithmetic, key
+from dpcip.utils.machine import describe, pick_device, return_freed_memory
 
 CHECKPOINT_SECONDS = 20  # at most so much work is lost to a kill
 ARRAYS = ("sharp", "kernels")
@@ -156,8 +156,8 @@ def deblurred_of(row: Mapping[str, Any] | pd.Series, work: Path = WORK) -> Deblu
 def blind_case(case: BlindCase, work: Path = WORK, on_step: Callable[[int], None] | None = None) -> dict[str, Any]:
     """Deblurs a case, or reads it back, and scores it: its row, for `run_study`.
 
-    Scores raw and aligned (dpcip/alignment.py), NaN for depths, of which it says nothing; kernel_similarity: mean over
-    the channels, with the true PSFs of a scene beyond the range (those of the least psi).
+    Scores raw and aligned (evaluation/alignment.py), NaN for depths, of which it says nothing; kernel_similarity: mean
+    over the channels, with the true PSFs of a scene beyond the range (those of the least psi).
     """
     photo = photograph(case.of)
     which = [CHANNELS.index(name) for name in case.channels]

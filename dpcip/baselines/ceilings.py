@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from skimage.restoration import richardson_lucy, wiener
 
-from dpcip.camera import MaskedDCM
-from dpcip.deconvolution import deconvolve
-from dpcip.metrics import image_metrics
-from dpcip.photographs import Photograph
+from dpcip.camera.models import MaskedDCM
+from dpcip.data.photographs import Photograph
+from dpcip.evaluation.metrics import image_metrics
+from dpcip.restoration.deconvolution import deconvolve
 
 BALANCES = (1e-4, 1e-3, 1e-2, 1e-1)  # of Wiener: weight of smoothness against the data
 STEPS = (10, 30, 100)  # of Richardson and Lucy
@@ -24,14 +24,14 @@ def ceilings(photo: Photograph) -> dict[str, np.ndarray]:
     """Images [C, H, W] in [0, 1] restored from the photograph of a scene wholly beyond the range, by method.
 
     Wiener and Richardson-Lucy are scikit-image's, channel by channel; of their settings that with the best PSNR is
-    taken. The third is the solver's last step (dpcip/deconvolution.py) at the true psi.
+    taken. The third is the solver's last step (dpcip/restoration/deconvolution.py) at the true psi.
     """
     wieners: Iterable[Restore] = [lambda y, k, b=b: wiener(y, k, b) for b in BALANCES]  # type: ignore[misc]
     lucys: Iterable[Restore] = [lambda y, k, n=n: richardson_lucy(y, k, num_iter=n) for n in STEPS]  # type: ignore[misc]
     return {
         "Wiener, true PSF": _best(photo, wieners),
         "Richardson-Lucy, true PSF": _best(photo, lucys),
-        "dpcip.deconvolution, true psi": _deconvolved(photo),
+        "dpcip.restoration.deconvolution, true psi": _deconvolved(photo),
     }
 
 

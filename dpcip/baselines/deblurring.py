@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from dpcip.alignment import aligned_metrics
 from dpcip.baselines.ceilings import ceilings
-from dpcip.cases import Case, photograph, solution_of
-from dpcip.metrics import image_metrics
-from dpcip.paper import ALSO
+from dpcip.evaluation.alignment import aligned_metrics
+from dpcip.evaluation.metrics import image_metrics
+from dpcip.evaluation.scores import ALSO
+from dpcip.study.cases import Case, photograph, solution_of
 
 
 def with_alignment(cases: list[Case], rows: pd.DataFrame) -> pd.DataFrame:

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dpcip.baselines.rival import Rival, Sample
-from dpcip.optics import PSI_RANGE
+from dpcip.optics.lens import PSI_RANGE
 
 N_CLASSES = 16
 FIRST_PSI = -5  # rad, of class 0; one class a radian

@@ -13,10 +13,10 @@ import pandas as pd
 from dpcip.baselines.edof_net import EdofNet
 from dpcip.baselines.rival import Rival
 from dpcip.baselines.weights import read_card, read_weights
-from dpcip.cases import Case, photograph
-from dpcip.errors import InputError
-from dpcip.metrics import depth_metrics, image_metrics
-from dpcip.paper import ALSO
+from dpcip.evaluation.metrics import depth_metrics, image_metrics
+from dpcip.evaluation.scores import ALSO
+from dpcip.study.cases import Case, photograph
+from dpcip.utils.errors import InputError
 
 LOOKS = 3  # the first estimate of a size is slower; the quickest is the network's time
 

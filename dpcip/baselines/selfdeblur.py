@@ -11,10 +11,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dpcip.baselines.non_local import NonLocal
-from dpcip.errors import InputError
-from dpcip.losses import ssim
-from dpcip.machine import has_fast_bfloat16, keep_freed_memory, share_cores
-from dpcip.skip_network import SkipLevel
+from dpcip.generators.skip_network import SkipLevel
+from dpcip.solver.losses import ssim
+from dpcip.utils.errors import InputError
+from dpcip.utils.machine import has_fast_bfloat16, keep_freed_memory, share_cores
 
 # Version of what SelfDeblur computes here: raise it when a change moves the numbers of tests/test_golden.py.
 ALGORITHM = 1

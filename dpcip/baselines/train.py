@@ -16,9 +16,9 @@ from dpcip.baselines.rival import Rival, Sample
 from dpcip.baselines.training import NETWORKS, Recipe, Trained, fingerprint, mean_error, train
 from dpcip.baselines.training_data import composed, frame
 from dpcip.baselines.weights import kept_training, write_weights
-from dpcip.datasets import DATASETS, Shot
-from dpcip.errors import InputError
-from dpcip.io import replacing
+from dpcip.data.datasets import DATASETS, Shot
+from dpcip.utils.errors import InputError
+from dpcip.utils.files import replacing
 
 FACTORS = (1, 2)  # frames are learned from at full and half size: the tables use both
 FEW_COMPOSED = 8  # pictures to validate on

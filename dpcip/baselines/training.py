@@ -14,13 +14,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dpcip import camera
 from dpcip.baselines.depth_fcn import DepthFcn
 from dpcip.baselines.edof_net import EdofNet
 from dpcip.baselines.rival import Rival, Sample
-from dpcip.checkpoints import read_checkpoint, resuming, save_checkpoint
-from dpcip.keys import arithmetic, key
-from dpcip.machine import describe, has_fast_bfloat16, keep_freed_memory, pick_device, return_freed_memory, share_cores
+from dpcip.camera import models as camera
+from dpcip.utils.checkpoints import read_checkpoint, resuming, save_checkpoint
+from dpcip.utils.keys import arithmetic, key
+from dpcip.utils.machine import (
+    describe,
+    has_fast_bfloat16,
+    keep_freed_memory,
+    pick_device,
+    return_freed_memory,
+    share_cores,
+)
 
 NETWORKS: dict[str, type[Rival]] = {"depth_fcn": DepthFcn, "edof_net": EdofNet}
 NOISE = 3 / 255  # standard deviation of what is added to the photographs while training (port of [4])
@@ -92,7 +99,7 @@ def fingerprint(recipe: Recipe, samples: list[Sample], validation: list[Sample],
     """Hash of what a training depends on: recipe, samples, versions of the algorithm and of the simulated photographs.
 
     Of the samples what was photographed: a photograph's grey levels may turn at the last bit of the arithmetic.
-    where: the arithmetic (dpcip/keys.py), for a checkpoint, which goes on with the same. Trained weights serve on any
+    where: the arithmetic (utils/keys.py), for a checkpoint, which goes on with the same. Trained weights serve on any
     machine, whichever made them.
     """
     parts = {

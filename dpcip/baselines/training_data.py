@@ -12,12 +12,12 @@ from scipy.ndimage import gaussian_filter
 from skimage.transform import resize
 
 from dpcip.baselines.rival import Sample
-from dpcip.camera import MaskedDCM
-from dpcip.optics import PSI_RANGE
-from dpcip.photographs import photograph_scene
-from dpcip.psf import PsfBank, psi_planes
-from dpcip.scenes import Scene
-from dpcip.sensor import Sensor
+from dpcip.camera.models import MaskedDCM
+from dpcip.camera.sensor import Sensor
+from dpcip.data.photographs import photograph_scene
+from dpcip.data.scenes import Scene
+from dpcip.optics.lens import PSI_RANGE
+from dpcip.optics.psf import PsfBank, psi_planes
 
 # Pictures that come with scikit-image; the last three are for validation alone.
 TEXTURES = (

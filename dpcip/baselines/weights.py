@@ -14,9 +14,8 @@ from safetensors.torch import load_file, save
 
 from dpcip.baselines.rival import Rival
 from dpcip.baselines.training import NETWORKS, Trained
-from dpcip.errors import InputError
-from dpcip.io import replacing
-from dpcip.report import write_json
+from dpcip.utils.errors import InputError
+from dpcip.utils.files import replacing, write_json
 
 
 def write_weights(path: Path, network: Rival, card: dict[str, Any]) -> dict[str, Any]:

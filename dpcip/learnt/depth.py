@@ -16,14 +16,14 @@ from safetensors.torch import save
 from scipy.fft import dctn
 from torch import Tensor
 
-from dpcip.errors import InputError
-from dpcip.io import replacing
+from dpcip.camera.noise import ROUNDING
+from dpcip.initialization.initialize import DepthPrior, depth_prior
+from dpcip.initialization.likelihood import STRIDE_PX
 from dpcip.learnt.network import RANGE, DepthNet, Shape
 from dpcip.learnt.volumes import VolumeTables, network_planes
-from dpcip.likelihood import STRIDE_PX
-from dpcip.psf import PsfBank
-from dpcip.settings import ROUNDING
-from dpcip.start import DepthPrior, depth_prior
+from dpcip.optics.psf import PsfBank
+from dpcip.utils.errors import InputError
+from dpcip.utils.files import replacing
 
 WEIGHTS = Path(__file__).resolve().parent / "weights"  # what comes with dpcip
 FREQUENCIES = 8  # along each axis, of a kernel's cosine transform, by which weights know their bank

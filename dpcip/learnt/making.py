@@ -9,15 +9,15 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from dpcip.keys import arithmetic, key
+from dpcip.initialization.initialize import depth_prior
 from dpcip.learnt.depth import LearntDepth
 from dpcip.learnt.network import DepthNet
 from dpcip.learnt.pictures import KINDS, Pictures
 from dpcip.learnt.samples import LearntSample, Photographer, take_all
 from dpcip.learnt.training import Recipe, train
-from dpcip.machine import describe, pick_device
-from dpcip.psf import PsfBank
-from dpcip.start import depth_prior
+from dpcip.optics.psf import PsfBank
+from dpcip.utils.keys import arithmetic, key
+from dpcip.utils.machine import describe, pick_device
 
 N_HELD_OUT = 48  # pictures to judge on, with textures that training does not see
 # Version of what a training computes for a bank: raise it when a change moves the numbers of tests/test_golden.py. It

@@ -8,9 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from dpcip.initialization.likelihood import STRIDE_PX
 from dpcip.learnt.volumes import priors_of
-from dpcip.likelihood import STRIDE_PX
-from dpcip.psf import PsfBank
+from dpcip.optics.psf import PsfBank
 
 WIDTH = 40
 GROUPS = 8

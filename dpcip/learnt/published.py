@@ -12,7 +12,7 @@ from pathlib import Path
 from dpcip.learnt.depth import WEIGHTS
 from dpcip.learnt.making import make
 from dpcip.learnt.training import Recipe
-from dpcip.psf import PsfBank
+from dpcip.optics.psf import PsfBank
 
 RECIPE = Recipe(n_pictures=3000, steps=12000)
 PICTURES_SEED = 9

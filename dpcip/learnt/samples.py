@@ -12,12 +12,12 @@ import torch.nn.functional as F
 from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
-from dpcip.camera import MaskedDCM
-from dpcip.io import replacing
+from dpcip.camera.models import MaskedDCM
+from dpcip.camera.noise import ROUNDING
 from dpcip.learnt.pictures import KINDS, SIDE_PX, Pictures
 from dpcip.learnt.volumes import Volumes, VolumeTables, network_planes
-from dpcip.psf import PsfBank
-from dpcip.settings import ROUNDING
+from dpcip.optics.psf import PsfBank
+from dpcip.utils.files import replacing
 
 NOISES = (ROUNDING, 0.003, 0.01)  # of the photographs, told to the likelihood
 NOISE_SHARES = (0.5, 0.25, 0.25)  # of the photographs that have each

@@ -14,13 +14,13 @@ import torch
 from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 
-from dpcip.checkpoints import read_checkpoint, resuming, save_checkpoint
+from dpcip.initialization.likelihood import STRIDE_PX
 from dpcip.learnt.network import DepthNet, Guess, Shape, in_units
 from dpcip.learnt.samples import LearntSample
 from dpcip.learnt.volumes import network_planes
-from dpcip.likelihood import STRIDE_PX
-from dpcip.machine import has_fast_bfloat16, keep_freed_memory, pick_device, return_freed_memory, share_cores
-from dpcip.psf import PsfBank
+from dpcip.optics.psf import PsfBank
+from dpcip.utils.checkpoints import read_checkpoint, resuming, save_checkpoint
+from dpcip.utils.machine import has_fast_bfloat16, keep_freed_memory, pick_device, return_freed_memory, share_cores
 
 RAMP_STEPS = 100
 WEIGHT_DECAY = 1e-2

@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dpcip.likelihood import STRIDE_PX, WINDOW_PX, LikelihoodTables, half_planes
-from dpcip.psf import PsfBank
+from dpcip.initialization.likelihood import STRIDE_PX, WINDOW_PX, LikelihoodTables, half_planes
+from dpcip.optics.psf import PsfBank
 
 MOST_PLANES = 32  # that the network tells apart; larger banks are thinned
 PRIORS = (  # side of the window (px) and correlation of the channels

@@ -1,0 +1,1 @@
+"""Image where depth is known: deconvolution through the masked camera, and depth edges moved to the image's."""

@@ -1,0 +1,113 @@
+"""What a solve returns, its picture and its files."""
+
+from __future__ import annotations
+
+import base64
+import math
+from dataclasses import dataclass, replace
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from dpcip.data.images import write_image
+from dpcip.data.tone_curve import ToneCurve
+from dpcip.evaluation.figures import (
+    PREVIEW_DPI,
+    save_figure,
+    show_depth,
+    show_image,
+    show_map,
+    show_residual,
+)
+from dpcip.utils.errors import InputError
+from dpcip.utils.files import write_json, write_npy
+
+
+@dataclass(frozen=True)
+class Solution:
+    """The result of a solve.
+
+    sharp: all-in-focus image, float32 [L, H, W] in [0, 1]. psi: float32 [H, W], rad. depth_m: float32 [H, W], metres.
+    psi_std: float32 [H, W], rad; how uncertain psi is (dpcip/initialization/initialize.py).
+    coded: what the camera model makes of them, float32 [C, H, W]; its difference from the capture is the residual.
+    fits_db: data fit of each iteration, -10 log10 of the mean squared residual; NaN while the start is fitted, empty
+    if the solve was too short for more than the start.
+    report: settings, machine, time, memory, data fit and why it stopped, ready for JSON.
+    capture: what was solved, float32 [C, H, W] in [0, 1]; None for one that was read back by its key alone.
+    """
+
+    sharp: np.ndarray
+    psi: np.ndarray
+    depth_m: np.ndarray
+    psi_std: np.ndarray
+    coded: np.ndarray
+    fits_db: np.ndarray
+    report: dict[str, Any]
+    capture: np.ndarray | None = None
+
+    def as_photographed(self, tone: ToneCurve, record: dict[str, object]) -> Solution:
+        """The solution with the photograph's tone curve, to be looked at; record: how it was read, for the report."""
+        sharp, coded = tone.encode(self.sharp), tone.encode(self.coded.clip(0, 1))
+        report = {**self.report, "photograph": record}
+        return replace(self, sharp=sharp, coded=coded, report=report, capture=tone.encode(self._photograph()))
+
+    def _photograph(self) -> np.ndarray:
+        if self.capture is None:
+            raise InputError("Solution: is without its capture; give it: dataclasses.replace(solution, capture=...)")
+        return self.capture
+
+    def save(self, directory: Path) -> None:
+        """Writes all_in_focus.png, depth.npy (m), psi.npy and psi_std.npy (rad), preview.png and, last, report.json.
+
+        An image of neither one nor three channels goes to all_in_focus.npy, too, [L, H, W]: no PNG could hold it. An
+        old report goes first, so that a report always belongs to the files beside it. Raises OSError if it cannot.
+        """
+        directory = Path(directory)
+        (directory / "report.json").unlink(missing_ok=True)
+        write_image(directory / "all_in_focus.png", self.sharp)
+        (directory / "all_in_focus.npy").unlink(missing_ok=True)
+        if len(self.sharp) not in (1, 3):
+            write_npy(directory / "all_in_focus.npy", self.sharp)
+        write_npy(directory / "depth.npy", self.depth_m)
+        write_npy(directory / "psi.npy", self.psi)
+        write_npy(directory / "psi_std.npy", self.psi_std)
+        save_figure(directory / "preview.png", self.plot())
+        write_json(directory / "report.json", self.report)
+
+    def plot(self) -> Figure:
+        """Six pictures: capture, all-in-focus image, residual; depth, its uncertainty, depth where most certain."""
+        height, width = self.psi.shape
+        figure = Figure(figsize=(16, 0.8 + 10 * height / width), dpi=PREVIEW_DPI, layout="constrained")
+        axes = figure.subplots(2, 3)
+        show_image(axes[0, 0], self._photograph(), "capture")
+        show_image(axes[0, 1], self.sharp, "all-in-focus")
+        fit = f"{self.report['data_fit_db']:.1f} dB"
+        error = self.report.get("settings", {}).get("model_error")
+        if error:
+            fit += f"; PSFs good to {-20 * math.log10(error):.0f} dB"
+        show_residual(axes[0, 2], self.coded - self._photograph(), f"residual: model minus capture ({fit})")
+        show_depth(axes[1, 0], self.depth_m)
+        show_map(axes[1, 1], self.psi_std, "uncertainty of the depth", "standard deviation of psi (rad)", "magma")
+        certain = np.where(self.psi_std <= np.median(self.psi_std), self.depth_m, np.nan)
+        limits = float(self.depth_m.min()), float(self.depth_m.max())
+        show_depth(axes[1, 2], certain, "depth, the more certain half", limits)
+        return figure
+
+    def _repr_html_(self) -> str:
+        """Capture, image and depth in a row, for notebooks."""
+        figure = Figure(figsize=(12, 0.5 + 4 * self.psi.shape[0] / self.psi.shape[1]), layout="constrained")
+        axes = figure.subplots(1, 3)
+        show_image(axes[0], self._photograph(), "capture")
+        show_image(axes[1], self.sharp, "all-in-focus")
+        show_depth(axes[2], self.depth_m)
+        drawn = BytesIO()
+        figure.savefig(drawn, format="png", dpi=PREVIEW_DPI)
+        picture = base64.b64encode(drawn.getvalue()).decode()
+        near, far = self.depth_m.min(), self.depth_m.max()
+        told = (
+            f"{len(self.fits_db)} iterations, data fit {self.report['data_fit_db']:.1f} dB, {near:.2f} to {far:.2f} m"
+        )
+        return f'<img alt="capture, all-in-focus image and depth" src="data:image/png;base64,{picture}"><p>{told}</p>'

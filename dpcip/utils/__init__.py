@@ -1,0 +1,1 @@
+"""What every room needs and none is about: errors of users, files written whole, checkpoints, keys, the machine."""
