@@ -289,7 +289,7 @@ def test_stage_writes_weights_and_cards(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def test_unknown_network_is_refused() -> None:
-    with pytest.raises(InputError, match="no network 'gan'"):
+    with pytest.raises(InputError, match="network 'gan' is unknown"):
         train_stage("gan")
 
 

@@ -138,7 +138,7 @@ def test_shots_of_a_data_set() -> None:
     (motorcycle,) = shots("motorcycle", 3)
     assert motorcycle.read().sharp.shape == (3, 500, 741)
     with pytest.raises(
-        InputError, match="no data set 'rendred'; choose from rendered, rendered_paper, tauagent, motorcycle"
+        InputError, match="data set 'rendred' is unknown; choose from rendered, rendered_paper, tauagent, motorcycle"
     ):
         shots("rendred")
 

@@ -72,7 +72,7 @@ def test_missing_and_added_files_are_found(forged: Path, before: set[str]) -> No
 def test_other_code_and_parameters_are_found(forged: Path, before: set[str]) -> None:
     params = forged / "params.yaml"
     params.write_text(params.read_text().replace("seed: 0", "seed: 1"))
-    (forged / "dpcip" / "veto.py").write_text("# other code\n")
+    (forged / "dpcip" / "initialization" / "feasibility.py").write_text("# other code\n")
     found = set(faults(forged)) - before
     assert "01_camera: changed deps: params.yaml seed modified" in found
     assert "code: results/code/07_solver.digest is not what notebooks and code are now" in found
@@ -80,7 +80,7 @@ def test_other_code_and_parameters_are_found(forged: Path, before: set[str]) -> 
 
 
 def test_a_comment_is_no_fault(forged: Path, before: set[str]) -> None:
-    module = forged / "dpcip" / "veto.py"
+    module = forged / "dpcip" / "initialization" / "feasibility.py"
     module.write_text(f"# A comment.\n{module.read_text()}")
     assert set(faults(forged)) == before
 

@@ -125,7 +125,7 @@ def test_unusable_case_is_told_before_anything_is_solved(tmp_path: Path) -> None
         ({"frame": "moon_1"}, "no frame 'moon_1'"),
         ({"generator": "gan"}, "generator 'gan' is unknown"),
         ({"preset": "slow"}, "preset 'slow' is unknown"),
-        ({"dataset": "moon"}, "no data set 'moon'"),
+        ({"dataset": "moon"}, "data set 'moon' is unknown"),
         ({"camera": "none.yaml"}, "none.yaml: no such file"),
     ):
         with pytest.raises(InputError, match=why):

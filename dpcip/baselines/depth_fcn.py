@@ -26,6 +26,7 @@ class DepthFcn(Rival):
     port of reference [4]; the sizes stand in its code).
     """
 
+    estimates = "psi"
     about: ClassVar[str] = (
         "Five blocks of convolution, batch norm, ReLU and pooling; scores of three of them enlarged by learned kernels."
     )

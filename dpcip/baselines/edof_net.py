@@ -21,6 +21,7 @@ class EdofNet(Rival):
     forward([N, 3, H, W] in [0, 1]) = sharp image [N, 3, H, W], not clipped (a student's public port of [7]).
     """
 
+    estimates = "sharp"
     about: ClassVar[str] = (
         "A convolution, five dilated ones with batch norm and ReLU, and one back to colours, added to the photograph."
     )

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from dpcip.baselines.edof_net import EdofNet
 from dpcip.baselines.rival import Rival
 from dpcip.baselines.weights import read_card, read_weights
 from dpcip.evaluation.metrics import depth_metrics, image_metrics
@@ -43,7 +42,7 @@ def rival_row(case: Case, network: Rival, card: dict[str, Any]) -> dict[str, Any
         begun = time.perf_counter()
         found = network.estimate(photo.capture)
         seconds.append(time.perf_counter() - begun)
-    if isinstance(network, EdofNet):
+    if network.estimates == "sharp":
         scores = image_metrics(found, photo.scene.sharp)
     else:
         scores = depth_metrics(found, photo.psi_true, photo.bank.lens, photo.bank.psi_range, photo.scene.valid)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import numpy as np
 import torch
@@ -23,6 +23,7 @@ class Sample:
 class Rival(nn.Module, ABC):
     """Base of the supervised networks: forward([N, 3, H, W] in [0, 1]) is its output for each pixel."""
 
+    estimates: ClassVar[Literal["psi", "sharp"]]  # what `estimate` returns
     about: ClassVar[str]  # what the network is, in a sentence
     error_name: ClassVar[str]  # what `error` measures, with its unit
 

@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from dpcip.baselines.depth_fcn import DepthFcn
 from dpcip.baselines.rival import Rival, Sample
 from dpcip.baselines.training import NETWORKS, Recipe, Trained, fingerprint, mean_error, train
 from dpcip.baselines.training_data import composed, frame
@@ -107,7 +106,7 @@ def tested(network: Rival, plan: Plan, pictures: Frames) -> dict[str, dict[str, 
 
 def blind_error(network: Rival, plan: Plan, samples: list[Sample]) -> float:
     """Mean error of the estimate that does not look at the photograph."""
-    if isinstance(network, DepthFcn):
+    if network.estimates == "psi":
         median = np.median(np.concatenate([s.psi.ravel() for s in plan.samples]))
         return float(np.mean([np.abs(median - s.psi).mean() for s in samples]))
     return float(np.mean([np.sqrt(np.square(s.capture - s.sharp).mean()) for s in samples]))

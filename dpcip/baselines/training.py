@@ -28,8 +28,10 @@ from dpcip.utils.machine import (
     return_freed_memory,
     share_cores,
 )
+from dpcip.utils.registry import Registry
 
-NETWORKS: dict[str, type[Rival]] = {"depth_fcn": DepthFcn, "edof_net": EdofNet}
+NETWORKS: Registry[type[Rival]] = Registry("network")
+NETWORKS.update({"depth_fcn": DepthFcn, "edof_net": EdofNet})
 NOISE = 3 / 255  # standard deviation of what is added to the photographs while training (port of [4])
 GAINS = (0.7, 1.1)  # of each colour: a photograph through the same optics of a differently coloured scene
 LOOKS = 16  # validations in a training
@@ -102,11 +104,13 @@ def fingerprint(recipe: Recipe, samples: list[Sample], validation: list[Sample],
     where: the arithmetic (utils/keys.py), for a checkpoint, which goes on with the same. Trained weights serve on any
     machine, whichever made them.
     """
-    parts = {
+    parts: dict[str, object] = {
         f"{which} {kind}": [getattr(sample, kind) for sample in some]
         for which, some in (("training", samples), ("validation", validation))
         for kind in ("sharp", "psi")
     }
+    origin = NETWORKS.origin(recipe.network)
+    parts |= {"network": origin} if origin else {}
     return key(algorithm=ALGORITHM, photographs=camera.ALGORITHM, arithmetic=where, recipe=recipe, **parts)
 
 

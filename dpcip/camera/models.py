@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import torch
 import torch.nn.functional as F
@@ -10,11 +10,13 @@ from scipy.fft import next_fast_len
 from torch import Tensor, nn
 
 from dpcip.optics.psf import PsfBank
+from dpcip.utils.registry import Registry
 
 # Version of the photographs that the simulator and the masked DCM make, down to a grey level here and there: trainings
 # are kept under it (dpcip/utils/keys.py). Raise it when a change moves the numbers of tests/test_golden.py.
 ALGORITHM = 1
 Convolution = Literal["fft", "direct"]
+Size = tuple[int, int]  # height, width
 LEAST_COVERAGE = 1e-3  # share of a pixel's light that must come from somewhere
 KERNEL_ERROR = 3e-3  # of a PSF, as a share of its norm: in a photograph of contrast 0.1, less than rounding to 8 bits
 
@@ -244,3 +246,22 @@ class MaskedDCM(nn.Module):
 
     def forward(self, sharp: Tensor, psi: Tensor) -> Tensor:
         return self.at(psi)(sharp)
+
+
+class CameraMaker(Protocol):
+    """Makes a camera model: a module, forward(sharp [L, H, W] in [0, 1], psi [H, W] in rad) -> capture [C, H, W]."""
+
+    def __call__(self, bank: PsfBank, size: Size, *, kernel_error: float, convolution: Convolution) -> nn.Module:
+        """kernel_error: how wrong kernels may be, as a share of their norm; convolution: how the DCM's are computed."""
+
+
+def _masked(bank: PsfBank, size: Size, *, kernel_error: float, convolution: Convolution) -> nn.Module:
+    return MaskedDCM(bank, size, kernel_error)
+
+
+def _interpolated(bank: PsfBank, size: Size, *, kernel_error: float, convolution: Convolution) -> nn.Module:
+    return InterpolatedDCM(bank, size, convolution)
+
+
+CAMERAS: Registry[CameraMaker] = Registry("camera")
+CAMERAS.update({"interpolated": _interpolated, "masked": _masked})

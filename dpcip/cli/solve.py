@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from dpcip.cli.finite_range import FiniteRange
+from dpcip.cli.one_of import OneOf
 from dpcip.cli.photo_options import photo_options
 from dpcip.data.captures import read_capture
 from dpcip.generators.registry import GENERATORS
@@ -38,8 +39,8 @@ log = logging.getLogger("dpcip")
 )
 @photo_options
 @click.option("--tile", "tile_px", type=click.IntRange(1), help="Solve in tiles of so many pixels a side at most.")
-@click.option("--preset", type=click.Choice(sorted(PRESETS)), default="fast", show_default=True)
-@click.option("--generator", type=click.Choice(sorted(GENERATORS)), default="dip", show_default=True)
+@click.option("--preset", type=OneOf(PRESETS), default="fast", show_default=True)
+@click.option("--generator", type=OneOf(GENERATORS), default="dip", show_default=True)
 @click.option(
     "--depth",
     type=click.Choice(["auto", "likelihood", "learnt"]),

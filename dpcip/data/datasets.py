@@ -18,6 +18,7 @@ from dpcip.data.scenes import Scene, motorcycle, read_pair
 from dpcip.optics.lens import Lens
 from dpcip.utils.clone import TOP
 from dpcip.utils.errors import InputError
+from dpcip.utils.registry import Registry
 
 DATA = TOP / "data"
 MANIFEST = "manifest.json"
@@ -128,12 +129,15 @@ def tauagent(root: Path = DATA / "TAUAgent", unit: Unit | None = None) -> list[S
     return sorted(shots, key=lambda shot: shot.place)
 
 
-DATASETS: dict[str, Callable[[], list[Shot]]] = {
-    "rendered": rendered,
-    "rendered_paper": lambda: rendered(DATA / "rendered" / "paper"),
-    "tauagent": tauagent,
-    "motorcycle": lambda: [Shot("motorcycle", "motorcycle", motorcycle)],
-}
+DATASETS: Registry[Callable[[], list[Shot]]] = Registry("data set")
+DATASETS.update(
+    {
+        "rendered": rendered,
+        "rendered_paper": lambda: rendered(DATA / "rendered" / "paper"),
+        "tauagent": tauagent,
+        "motorcycle": lambda: [Shot("motorcycle", "motorcycle", motorcycle)],
+    }
+)
 
 
 def shots(dataset: str, per_place: int = 1) -> list[Shot]:
@@ -141,8 +145,6 @@ def shots(dataset: str, per_place: int = 1) -> list[Shot]:
 
     Fewer if a scene has fewer. Raises InputError for an unknown data set.
     """
-    if dataset not in DATASETS:
-        raise InputError(f"there is no data set '{dataset}'; choose from {', '.join(DATASETS)}")
     by_place: dict[str, list[Shot]] = {}
     for shot in DATASETS[dataset]():
         by_place.setdefault(shot.place, []).append(shot)

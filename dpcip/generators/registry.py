@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from dpcip.generators.coordinate_network import GaussianLayer, SineLayer, coordinates, fourier_features
 from dpcip.generators.hash_grid import HashGrid
 from dpcip.generators.skip_network import SkipLevel
-from dpcip.utils.errors import InputError
+from dpcip.utils.registry import Registry
 
 Size = tuple[int, int]
 
@@ -123,21 +123,10 @@ class HashMlp(Generator):
         self.head = nn.Conv2d(64, n_image_channels + 1, 1)
 
 
-GENERATORS: dict[str, type[Generator]] = {
-    "dip": Dip,
-    "flat": FlatDip,
-    "pip": Pip,
-    "siren": Siren,
-    "gaussian": GaussianMlp,
-    "hashgrid": HashMlp,
-}
-
-
-def registered(name: str) -> type[Generator]:
-    """The generator of a name; raises InputError for a name that is not registered."""
-    if name not in GENERATORS:
-        raise InputError(f"generator '{name}' is unknown; choose from {', '.join(GENERATORS)}")
-    return GENERATORS[name]
+GENERATORS: Registry[type[Generator]] = Registry("generator")
+GENERATORS.update(
+    {"dip": Dip, "flat": FlatDip, "pip": Pip, "siren": Siren, "gaussian": GaussianMlp, "hashgrid": HashMlp}
+)
 
 
 def make_generator(
@@ -153,7 +142,7 @@ def make_generator(
     finest_channels: see Dip; other networks have no such level. Raises InputError for a name that is not registered.
     The caller's random state is left as it was.
     """
-    kind = registered(name)
+    kind = GENERATORS[name]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         options = {"finest_channels": finest_channels} if issubclass(kind, Dip) else {}

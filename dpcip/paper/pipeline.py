@@ -159,8 +159,7 @@ def _add_versions(notebook: nbformat.NotebookNode, scale: str) -> None:
 
 def train(name: str) -> None:
     """Trains a rival (depth_fcn, edof_net) at the scale of params.yaml; results/baselines/NAME gets the weights."""
-    if name not in NETWORKS:
-        raise InputError(f"there is no network '{name}'; choose from {', '.join(NETWORKS)}")
+    _ = NETWORKS[name]  # InputError if it is unknown
     with open(os.environ[PROGRESS_FILE], "a", encoding="utf-8") as bar, redirect_stderr(bar):
         run_training(name, read_params(), RESULTS / "baselines" / name, TOP / ".work" / "training")
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import dataclasses
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from dpcip.camera.learnable_optics import LearnableOptics
-from dpcip.camera.models import KERNEL_ERROR, InterpolatedDCM, MaskedDCM
+from dpcip.camera.models import CAMERAS, KERNEL_ERROR
 from dpcip.optics.psf import PsfBank
 from dpcip.solver.settings import Settings
 from dpcip.utils.errors import InputError
@@ -34,11 +34,9 @@ class CameraInUse:
             self.optics = LearnableOptics(bank.optics, bank.psi, bank.size, *reaches, dtype=dtype).to(device)
         self.model = self._model()
 
-    def _model(self) -> MaskedDCM | InterpolatedDCM:
-        settings = self.settings
-        if settings.camera == "masked":
-            return MaskedDCM(self.bank, self.size, 0 if self.optics else KERNEL_ERROR).to(self.device)
-        return InterpolatedDCM(self.bank, self.size, settings.convolution).to(self.device)
+    def _model(self) -> nn.Module:
+        make, error = CAMERAS[self.settings.camera], 0 if self.optics else KERNEL_ERROR
+        return make(self.bank, self.size, kernel_error=error, convolution=self.settings.convolution).to(self.device)
 
     def __call__(self, sharp: Tensor, psi: Tensor) -> Tensor:
         """The photograph of a drawing, differentiable in the drawing and in the optics if they are learnt."""

@@ -1,10 +1,14 @@
-"""The loss between the modelled and the measured capture: structural similarity, differentiable."""
+"""The losses between the modelled and the measured capture, by name; differentiable, 0 for equal images."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from dpcip.utils.registry import Registry
 
 WINDOW_TAPS = 11
 WINDOW_SIGMA_PX = 1.5
@@ -31,3 +35,7 @@ def ssim(x: Tensor, y: Tensor) -> Tensor:
     luminance = (2 * mean_x * mean_y + c1) / (mean_x**2 + mean_y**2 + c1)
     structure = (2 * covariance + c2) / (variance_x + variance_y + c2)
     return (luminance * structure).mean()
+
+
+LOSSES: Registry[Callable[[Tensor, Tensor], Tensor]] = Registry("loss")  # of two images [C, H, W] in [0, 1]: a scalar
+LOSSES.update({"ssim": lambda x, y: 1 - ssim(x, y), "l2": F.mse_loss})

@@ -17,10 +17,13 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from dpcip.camera.models import CAMERAS
 from dpcip.data.images import check_size
+from dpcip.generators.registry import GENERATORS
 from dpcip.learnt.depth import LearntDepth, weights_for
 from dpcip.optics.psf import PsfBank
 from dpcip.solver.cost import estimate_cost
+from dpcip.solver.losses import LOSSES
 from dpcip.solver.settings import Settings
 from dpcip.solver.solution import Solution
 from dpcip.solver.stepper import ALGORITHM, Diverged, Stepper, uses_bfloat16
@@ -50,6 +53,8 @@ def fingerprint(
     chosen = pick_device(device)
     network = network or weights_for(bank) if settings.depth == "learnt" else None
     learnt = settings.learn_phases_rad or settings.learn_scale
+    chosen_things = GENERATORS.origin(settings.generator), CAMERAS.origin(settings.camera), LOSSES.origin(settings.loss)
+    outside = [origin for origin in chosen_things if origin]  # code that the algorithm's version does not stand for
     return key(
         algorithm=ALGORITHM,
         arithmetic=arithmetic(chosen, uses_bfloat16(settings, chosen)),
@@ -61,6 +66,7 @@ def fingerprint(
         settings=settings,
         optics=bank.optics if learnt else None,
         **({"depth": network.sha256} if network else {}),
+        **({"outside": outside} if outside else {}),
     )
 
 

@@ -6,17 +6,18 @@ import math
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from dpcip.camera.models import Convolution
+from dpcip.camera.models import CAMERAS, Convolution
 from dpcip.camera.noise import ROUNDING
-from dpcip.generators.registry import registered
+from dpcip.generators.registry import GENERATORS
 from dpcip.initialization.likelihood import MISMATCH
+from dpcip.solver.losses import LOSSES
 from dpcip.utils.errors import InputError
 from dpcip.utils.keys import LATER
+from dpcip.utils.registry import Registry
 
 CHOICES = {
     "precision": ("float32", "auto"),
     "convolution": ("fft", "direct"),
-    "camera": ("interpolated", "masked"),
     "depth": ("likelihood", "learnt"),
 }
 
@@ -28,13 +29,14 @@ class Settings:
     generator: str = "dip"
     finest_channels: int = 128  # of DIP's level at the picture's own resolution
     iterations: int = 5001
-    l2_iterations: int = 500  # mean squared error for so long, then 1 - SSIM
+    l2_iterations: int = 500  # mean squared error for so long, then `loss`
+    loss: str = field(default="ssim", metadata=LATER)  # 1 - SSIM (solver/losses.py)
     learning_rate: float = 0.01  # Adam
     halve_rate_at: int | None = 4000  # iteration from which the learning rate is half
     precision: Literal["float32", "auto"] = "float32"  # auto: bfloat16 in the generator where it is quicker
     channels_last: bool = False
     convolution: Convolution = "fft"  # of the interpolated camera
-    camera: Literal["interpolated", "masked"] = "interpolated"  # the paper's DCM, or the one that knows occlusion
+    camera: str = "interpolated"  # the paper's DCM; "masked" knows occlusion (camera/models.py)
     warmup_iterations: int = 0  # first the generator is fitted for so long to depth and image from the local spectra
     guide_iterations: int = 0  # then the pull towards that depth fades away over so many
     cooldown_iterations: int = 0  # over the last so many the learning rate falls to zero, as a cosine
@@ -60,6 +62,7 @@ class Settings:
                 raise InputError(f"settings: {name} is {getattr(self, name)}; it must be positive")
         if self.finest_channels < 1:
             raise InputError(f"settings: finest_channels is {self.finest_channels}; it must be positive")
+        _ = GENERATORS[self.generator], CAMERAS[self.camera], LOSSES[self.loss]  # InputError where one is unknown
         for name, choices in CHOICES.items():
             if getattr(self, name) not in choices:
                 raise InputError(f"settings: {name} is {getattr(self, name)!r}; choose from {', '.join(choices)}")
@@ -89,28 +92,31 @@ class Settings:
 
 # "paper" is the paper and its released code: 5001 iterations, float32. Its blurs go through the FFT, which gives the
 # same numbers as the released code's direct convolution (tests/test_models.py) in a fraction of the time.
-PRESETS: dict[str, Settings] = {
-    "paper": Settings(),
-    # The paper's recipe in a laptop's patience: a tenth of its iterations, quicker arithmetic.
-    "paper-short": Settings(
-        iterations=500, l2_iterations=150, halve_rate_at=None, precision="auto", channels_last=True
-    ),
-    "fast": Settings(
-        finest_channels=32,  # with 128 an iteration takes 1.3 times as long, for the same quality
-        iterations=400,
-        l2_iterations=0,
-        halve_rate_at=None,
-        precision="auto",
-        channels_last=True,
-        camera="masked",
-        warmup_iterations=60,
-        guide_iterations=150,
-        cooldown_iterations=80,
-        refine=True,
-        spike_factor=5.0,
-        convergence_window=50,
-    ),
-}
+PRESETS: Registry[Settings] = Registry("preset")
+PRESETS.update(
+    {
+        "paper": Settings(),
+        # The paper's recipe in a laptop's patience: a tenth of its iterations, quicker arithmetic.
+        "paper-short": Settings(
+            iterations=500, l2_iterations=150, halve_rate_at=None, precision="auto", channels_last=True
+        ),
+        "fast": Settings(
+            finest_channels=32,  # with 128 an iteration takes 1.3 times as long, for the same quality
+            iterations=400,
+            l2_iterations=0,
+            halve_rate_at=None,
+            precision="auto",
+            channels_last=True,
+            camera="masked",
+            warmup_iterations=60,
+            guide_iterations=150,
+            cooldown_iterations=80,
+            refine=True,
+            spike_factor=5.0,
+            convergence_window=50,
+        ),
+    }
+)
 
 
 def with_iterations(settings: Settings, iterations: int) -> Settings:
@@ -138,4 +144,4 @@ def with_generator(settings: Settings, name: str) -> Settings:
 
     Raises InputError for a name that is not registered.
     """
-    return replace(settings, generator=name, learning_rate=registered(name).learning_rate)
+    return replace(settings, generator=name, learning_rate=GENERATORS[name].learning_rate)

@@ -10,9 +10,8 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
-from dpcip.camera.models import InterpolatedDCM, MaskedDCM
 from dpcip.generators.registry import make_generator
 from dpcip.initialization.initialize import Start, depth_prior, find_start, start_at, uncertainty
 from dpcip.learnt.depth import LearntDepth, weights_for
@@ -20,7 +19,7 @@ from dpcip.optics.psf import PsfBank
 from dpcip.restoration.deconvolution import NOISE, gradient
 from dpcip.restoration.refinement import refined
 from dpcip.solver.camera_in_use import CameraInUse
-from dpcip.solver.losses import ssim
+from dpcip.solver.losses import LOSSES
 from dpcip.solver.settings import Settings
 from dpcip.solver.stopping import converged, explained
 from dpcip.utils.machine import has_fast_bfloat16, keep_freed_memory, share_cores
@@ -112,7 +111,7 @@ class Stepper:
         return self.in_use.bank
 
     @property
-    def camera(self) -> MaskedDCM | InterpolatedDCM:
+    def camera(self) -> nn.Module:
         """The camera model with them."""
         return self.in_use.model
 
@@ -196,7 +195,7 @@ class Stepper:
             guide = guide * (1 - age / settings.guide_iterations)
         coded = self.in_use(sharp, psi)
         squared_error = F.mse_loss(coded, self.capture)
-        loss = squared_error if age < settings.l2_iterations else 1 - ssim(coded, self.capture)
+        loss = squared_error if age < settings.l2_iterations else LOSSES[settings.loss](coded, self.capture)
         if settings.psi_tv:
             guide = guide + settings.psi_tv * gradient(self._share(psi)[None]).abs().sum(dim=0).mean()
         return loss, guide, -10 * math.log10(max(squared_error.item(), 1e-12))

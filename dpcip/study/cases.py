@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import math
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,8 @@ from dpcip.evaluation.metrics import image_metrics
 from dpcip.evaluation.scores import scores
 from dpcip.optics.lens import Optics, read_optics
 from dpcip.solver.cache import WORK, home_of, kept_solve, solve_cached
-from dpcip.solver.settings import PRESETS, Settings, with_generator, with_iterations
+from dpcip.solver.prepare import recipe
+from dpcip.solver.settings import Settings
 from dpcip.solver.solution import Solution
 from dpcip.utils.errors import InputError
 
@@ -60,10 +61,7 @@ class Case:
 
     def settings(self) -> Settings:
         """The recipe. Raises InputError for an unknown preset or generator."""
-        if self.preset not in PRESETS:
-            raise InputError(f"preset '{self.preset}' is unknown; choose from {', '.join(PRESETS)}")
-        settings = with_generator(replace(PRESETS[self.preset], seed=self.seed), self.generator)
-        return with_iterations(settings, self.iterations or settings.iterations)
+        return recipe(self.preset, self.generator, self.iterations or None, self.seed)
 
     def optics(self) -> Optics | None:
         """The camera; None is the published one. Raises InputError for a missing or faulty file."""
@@ -87,8 +85,6 @@ class Case:
 
 
 def _shot(case: Case) -> Any:
-    if case.dataset not in DATASETS:
-        raise InputError(f"there is no data set '{case.dataset}'; choose from {', '.join(DATASETS)}")
     found = [shot for shot in DATASETS[case.dataset]() if shot.name == case.frame]
     if not found:
         raise InputError(f"data set '{case.dataset}' has no frame '{case.frame}'")
