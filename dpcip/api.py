@@ -32,6 +32,12 @@ def photograph(scene: Scene, bank: PsfBank | None = None, sensor: Sensor | None 
 
     bank: the camera's PSFs; None: the published one's, 0.1 rad apart. sensor: its noise and bits; None: 8 bits without
     noise; seed: of the noise. Raises InputError where the scene's channels are not the bank's.
+
+    >>> chequers = np.kron(np.indices((16, 16)).sum(axis=0) % 2, np.ones((4, 4)))
+    >>> scene = Scene.of(np.stack(3 * [chequers]), np.full((64, 64), 0.6))
+    >>> capture = photograph(scene, PsfBank.synthesise())
+    >>> capture.shape, capture.dtype, bool(np.ptp(capture) < np.ptp(scene.sharp))
+    ((3, 64, 64), dtype('float32'), True)
     """
     bank = bank or PsfBank.synthesise(psi=psi_planes(step=0.1))
     return (sensor or Sensor()).expose(simulate(scene.sharp, scene.psi(bank.lens), bank), seed)
@@ -62,6 +68,11 @@ def solve(
     bank. settings: all of these settled otherwise; then nothing is estimated. device: "auto", "cpu", "cuda" or "mps".
     max_seconds: stop after so long. checkpoint: a file, which an interrupted solve goes on from. Raises InputError,
     which says what is wrong with the input and what to do.
+
+    >>> capture = np.random.default_rng(0).random((3, 64, 64))
+    >>> solution = solve(capture, preset="paper-short", iterations=2, progress=False)
+    >>> solution.sharp.shape, solution.depth_m.shape
+    ((3, 64, 64), (64, 64))
     """
     light = _numpy(capture)
     light = light[None] if light.ndim == 2 else light

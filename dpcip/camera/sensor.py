@@ -20,6 +20,9 @@ class Sensor:
     read_noise: standard deviation of the Gaussian noise, as a fraction of full scale.
     bayer: one colour a pixel (RGGB), the other two interpolated with edge-aware demosaicing (OpenCV).
     bits: rounding of the result, 1 to 16.
+
+    >>> Sensor(bits=1).expose(np.array([[[0.2, 0.9]]]))
+    array([[[0., 1.]]], dtype=float32)
     """
 
     full_well_e: float | None = None

@@ -47,7 +47,7 @@ class Scene:
         There it is filled in from the nearest pixel that has one. Raises InputError if sizes differ or none has one.
 
         >>> Scene.of(np.full((3, 64, 64), 0.5), np.full((64, 64), 0.8)).psi(Lens()).mean().round(2)
-        np.float64(2.61)
+        np.float64(1.25)
         """
         depth_m = np.asarray(depth_m, dtype=np.float64)
         valid = np.isfinite(depth_m)

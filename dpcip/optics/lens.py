@@ -23,6 +23,11 @@ class Lens:
     """The three numbers that tie defocus to depth, `psi = (pi R^2 / lambda) (1/z_o - 1/z_n)` (paper, eq. 1).
 
     The defaults are those of the published camera (released code, `utils/psf_utils.py`).
+
+    >>> Lens().psi_from_depth(np.array([0.5, 0.9, 2.0])).round(2)
+    array([ 7.98,  0.  , -5.48])
+    >>> round(Lens().depth_from_psi(10.0), 3)
+    0.449
     """
 
     aperture_radius_mm: float = 1.14

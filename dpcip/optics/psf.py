@@ -73,6 +73,10 @@ class PsfBank:
     latent: for each observed channel the channel of the all-in-focus image that it sees. Default: its own. A dual-pixel
     sensor's two views of one grey image are (0, 0).
     optics: what the bank was computed from, if that is known.
+
+    >>> bank = PsfBank.synthesise()  # the published camera's; others: PsfBank.load, PsfBank.synthesise(Optics(...))
+    >>> tuple(bank.psf.shape), bank.psi_range
+    ((15, 3, 71, 71), (-4.0, 10.0))
     """
 
     psf: torch.Tensor

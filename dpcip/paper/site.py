@@ -56,6 +56,14 @@ def _title(notebook: nbformat.NotebookNode, name: str) -> str:
     return found[1] if found else name
 
 
+def _write_api(out: Path) -> None:
+    """Pages of the public names, from their docstrings."""
+    import pdoc  # a tool of developers; what runs solves does not need it
+
+    pdoc.render.configure(docformat="google", show_source=False)
+    pdoc.pdoc("dpcip", output_directory=out)
+
+
 def build(results: Path, out: Path) -> Path:
     """Writes the pages to `out`: index.html with the report, NAME.html a notebook, and the pictures they show.
 
@@ -75,7 +83,9 @@ def build(results: Path, out: Path) -> Path:
         shutil.copytree(results / folder, out / folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("runs"))
     for folder in ("tables", "times"):
         shutil.copytree(results / folder, out / folder, dirs_exist_ok=True)
-    cells = [new_markdown_cell(text), new_markdown_cell("## The executed notebooks\n\n" + "\n".join(links))]
+    _write_api(out / "api")
+    links.append("- [The Python interface](api/dpcip.html): what `import dpcip` offers")
+    cells = [new_markdown_cell(text), new_markdown_cell("## Notebooks and interface\n\n" + "\n".join(links))]
     _write(out / "index.html", new_notebook(cells=cells), "dpcip: what became of the paper's claims")
     return out / "index.html"
 

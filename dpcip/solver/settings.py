@@ -24,7 +24,11 @@ CHOICES = {
 
 @dataclass(frozen=True)
 class Settings:
-    """Everything that determines a solve besides the capture, the PSF bank and the machine."""
+    """Everything that determines a solve besides the capture, the PSF bank and the machine.
+
+    >>> replace(PRESETS["fast"], generator="pip").iterations
+    400
+    """
 
     generator: str = "dip"
     finest_channels: int = 128  # of DIP's level at the picture's own resolution
