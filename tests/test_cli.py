@@ -439,7 +439,7 @@ def test_light_in_another_unit(files: Path, monkeypatch, caplog) -> None:
 def test_psfs_that_do_not_explain_are_told_of(files: Path, monkeypatch, caplog) -> None:
     """Two views, one of them of other things, too: no depth explains them. A share that is told is kept."""
     dual_pixel_bank().save(Path("dual.npz"))
-    scene = next(s for s in rendered() if s.name == "street_07").read().centre(192).sharp.mean(axis=0)
+    scene = next(s for s in rendered() if s.name == "street_07").read().middle(192, 192).sharp.mean(axis=0)
     write_npy(Path("views.npy"), np.stack([scene[:96, :96], 0.7 * scene[:96, :96] + 0.3 * scene[96:, 96:]]))
     caplog.set_level(logging.INFO, "dpcip")
     told = ("solve", "views.npy", "--psf", "dual.npz", "--iterations", 1, "--out")

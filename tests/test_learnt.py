@@ -179,7 +179,7 @@ def test_what_comes_with_dpcip(tmp_path: Path) -> None:
     assert FILE.stat().st_size < 6e6
     camera.save(tmp_path / "bank.npz")
     assert weights_for(PsfBank.load(tmp_path / "bank.npz")).sha256 == network.sha256
-    scene = next(s for s in rendered() if s.name == "room_07").read().centre(192)
+    scene = next(s for s in rendered() if s.name == "room_07").read().middle(192, 192)
     photograph = photograph_scene(replace(scene, sharp=(scene.sharp**2.2).astype(np.float32)))
     capture = torch.as_tensor(Sensor(read_noise=0.003, bits=12).expose(photograph.capture, seed=0))
     camera = replace(camera, psf=camera.psf.float())

@@ -66,7 +66,7 @@ def _scene_larger(factor: float, sigma_px: float) -> Taken:
 
 def _two_views(camera: PsfBank, objects: bool = True) -> Taken:
     """A textured slanted wall, two objects before it or none, photographed by a dual pixel's two views."""
-    sharp = next(s for s in rendered() if s.name == "street_07").read().centre(SIDE_PX).sharp.mean(axis=0)
+    sharp = next(s for s in rendered() if s.name == "street_07").read().middle(SIDE_PX, SIDE_PX).sharp.mean(axis=0)
     low, high = camera.psi_range
     psi = np.tile(np.linspace(low + 0.2, high - 2, SIDE_PX), (SIDE_PX, 1))
     if objects:
@@ -85,7 +85,7 @@ def two_views() -> PsfBank:
 
 @pytest.mark.parametrize("linear", [False, True])
 def test_right_optics_are_believed(linear: bool) -> None:
-    scene = next(s for s in rendered() if s.name == "table_07").read().centre(SIDE_PX)
+    scene = next(s for s in rendered() if s.name == "table_07").read().middle(SIDE_PX, SIDE_PX)
     if linear:
         scene = replace(scene, sharp=(scene.sharp**2.2).astype(np.float32))
     photograph = photograph_scene(scene)
@@ -125,7 +125,7 @@ def test_depth_edges_taken_for_wrong_optics_do_no_harm(two_views: PsfBank) -> No
 
 def test_as_many_colours_as_channels_keep_the_share(bank: PsfBank) -> None:
     """Three unknowns for three observations: only the model's error is taken from the residual."""
-    scene = next(s for s in rendered() if s.name == "table_07").read().centre(SIDE_PX)
+    scene = next(s for s in rendered() if s.name == "table_07").read().middle(SIDE_PX, SIDE_PX)
     capture = photograph_scene(scene).capture.astype(np.float32)
     found = estimate_mismatch(capture, _larger(photograph_scene(scene).bank, 1.6, 1.0), ROUNDING)
     assert found.share == MISMATCH and found.model_error > 1 / 255

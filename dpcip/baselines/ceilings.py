@@ -31,7 +31,7 @@ def ceilings(photo: Photograph) -> dict[str, np.ndarray]:
     return {
         "Wiener, true PSF": _best(photo, wieners),
         "Richardson-Lucy, true PSF": _best(photo, lucys),
-        "dpcip.restoration.deconvolution, true psi": _deconvolved(photo),
+        "dpcip.deconvolution, true psi": _deconvolved(photo),
     }
 
 

@@ -10,17 +10,23 @@ import numpy as np
 from dpcip.camera.sensor import Sensor
 from dpcip.camera.simulator import simulate
 from dpcip.data.scenes import Scene
+from dpcip.data.tone_curve import ToneCurve
 from dpcip.optics.lens import Optics
 from dpcip.optics.psf import PsfBank, psi_planes
 
 
 @dataclass(frozen=True)
 class Photograph:
-    """A scene and its capture, float32 [3, H, W] in [0, 1]. bank: 15 planes, what a solver knows of the camera."""
+    """A scene and its capture, float32 [3, H, W] in [0, 1].
+
+    bank: what a solver takes for the camera, 15 planes of the published one, say; some other camera may have taken the
+    capture. tone: with which image and truth are compared, as one looks at them; the default compares light.
+    """
 
     scene: Scene
     capture: np.ndarray
     bank: PsfBank
+    tone: ToneCurve = ToneCurve()
 
     @property
     def psi_true(self) -> np.ndarray:

@@ -61,11 +61,9 @@ class Scene:
         """Defocus of each pixel (rad), not clipped to any range."""
         return lens.psi_from_depth(self.depth_m)
 
-    def centre(self, side_px: int) -> Scene:
-        """The square of `side_px` in the middle, or all there is of it if the scene is smaller."""
-        windows = (slice(max((n - side_px) // 2, 0), max((n - side_px) // 2, 0) + side_px) for n in self.depth_m.shape)
-        window = tuple(windows)
-        return Scene(self.name, self.sharp[:, *window], self.depth_m[window], self.valid[window])
+    def middle(self, height: int, width: int) -> Scene:
+        """The middle of the scene, at most so large (px)."""
+        return Scene(self.name, *(middle(part, height, width) for part in (self.sharp, self.depth_m, self.valid)))
 
     def at_depth(self, depth_m: float) -> Scene:
         """The same picture as a flat wall at one depth, which is known everywhere."""
@@ -82,6 +80,12 @@ class Scene:
             self.depth_m[:height, :width][centre, centre],
             self.valid[:height, :width][centre, centre],
         )
+
+
+def middle(image: np.ndarray, height: int, width: int) -> np.ndarray:
+    """The middle of an array [..., H, W], at most so large."""
+    top, left = max(image.shape[-2] - height, 0) // 2, max(image.shape[-1] - width, 0) // 2
+    return image[..., top : top + height, left : left + width]
 
 
 def motorcycle() -> Scene:

@@ -15,13 +15,12 @@ import pandas as pd
 from dpcip.data.datasets import DATASETS, shots
 from dpcip.data.photographs import Photograph, photograph_scene
 from dpcip.data.scenes import Scene
-from dpcip.evaluation.metrics import image_metrics
-from dpcip.evaluation.scores import scores
 from dpcip.optics.lens import Optics, read_optics
-from dpcip.solver.cache import WORK, home_of, kept_solve, solve_cached
+from dpcip.solver.cache import WORK, home_of, kept_solve
 from dpcip.solver.prepare import recipe
 from dpcip.solver.settings import Settings
 from dpcip.solver.solution import Solution
+from dpcip.study.scoring import row_of, solved
 from dpcip.utils.errors import InputError
 
 DISTANCES = ("own", "far")
@@ -80,7 +79,7 @@ class Case:
     def scene(self) -> Scene:
         """The frame, shrunk, cut and moved. Raises InputError if the data set has no such frame."""
         scene = _shot(self).read().reduced(self.factor)
-        scene = scene.centre(self.side_px) if self.side_px else scene
+        scene = scene.middle(self.side_px, self.side_px) if self.side_px else scene
         return scene.at_depth(math.inf) if self.distance == "far" else scene
 
 
@@ -174,22 +173,5 @@ def solve_case(case: Case, work: Path = WORK, on_step: Callable[[int], None] | N
     name of the folder in `work`/solves where report.json and solution.npz are.
     """
     photo = photograph(case)
-    solution = solve_cached(photo.capture, photo.bank, case.settings(), work, on_step)
-    maps, report, bank = (solution.sharp, solution.psi, solution.psi_std), solution.report, photo.bank
-    capture = image_metrics(photo.capture, photo.scene.sharp)
-    machine = report["machine"]
-    return {
-        "place": case.place(),
-        **asdict(case),
-        "width": photo.capture.shape[2],
-        "height": photo.capture.shape[1],
-        **scores(*maps, photo.scene, bank.lens, bank.psi_range),
-        **{f"capture_{name}": value for name, value in capture.items()},
-        "iterations": report["iterations"],
-        "stopped_by": report["stopped_by"],
-        "data_fit_db": report["data_fit_db"],
-        "seconds": report["seconds"],
-        "device": machine["device"],
-        "threads": machine["threads"],
-        "solve": home_of(str(report["fingerprint"]), work).name,
-    }
+    solution = solved(photo, case.settings(), work, on_step)
+    return {"place": case.place(), **asdict(case), **row_of(photo, solution)}

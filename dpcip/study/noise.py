@@ -11,11 +11,12 @@ import pandas as pd
 from dpcip.camera.noise import estimate_noise
 from dpcip.camera.sensor import Sensor
 from dpcip.camera.simulator import simulate
+from dpcip.data.photographs import Photograph
 from dpcip.data.scenes import Scene
 from dpcip.optics.psf import PsfBank
 from dpcip.solver.settings import PRESETS, Settings, with_generator, with_iterations
 from dpcip.solver.solution import Solution
-from dpcip.study.trials import Trial, residual
+from dpcip.study.scoring import leak_row, residual, solved
 
 TV_WEIGHTS = (1.0, 0.3, 0.1)  # of psi's total variation, tried from the largest
 SLACK = 1.05  # a residual up to so many times the allowed one still explains the capture
@@ -81,8 +82,8 @@ def noise_study(
     fast_iterations: int,
     seed: int = 0,
     recipes: Sequence[Recipe] = RECIPES,
-) -> tuple[pd.DataFrame, dict[tuple[float, str], tuple[Trial, Solution]]]:
-    """A row for each noise level and recipe, and each one's trial and solve.
+) -> tuple[pd.DataFrame, dict[tuple[float, str], tuple[Photograph, Solution]]]:
+    """A row for each noise level and recipe, and each one's photograph and solve.
 
     levels: standard deviation of Gaussian noise, full scale 1, before rounding to 8 bits. The solver is told the noise
     that `estimate_noise` finds in the capture.
@@ -91,16 +92,16 @@ def noise_study(
     rows: list[dict[str, Any]] = []
     solves = {}
     for level in levels:
-        trial = Trial(scene, Sensor(read_noise=level).expose(light, seed), bank)
-        noise = estimate_noise(trial.capture)
+        photo = Photograph(scene, Sensor(read_noise=level).expose(light, seed), bank)
+        noise = estimate_noise(photo.capture)
         for recipe in recipes:
             length = fast_iterations if recipe.preset == "fast" else iterations
             settings = recipe.settings(length, noise, seed)
 
-            def solved(weight: float, trial: Trial = trial, settings: Settings = settings) -> Solution:
-                return trial.solve(replace(settings, psi_tv=weight))
+            def smoothed(weight: float, photo: Photograph = photo, settings: Settings = settings) -> Solution:
+                return solved(photo, replace(settings, psi_tv=weight))
 
-            weight, solution = largest_weight(solved, noise) if recipe.smooth else (0.0, solved(0.0))
+            weight, solution = largest_weight(smoothed, noise) if recipe.smooth else (0.0, smoothed(0.0))
             rows.append(
                 {
                     "noise_percent": 100 * level,
@@ -108,11 +109,11 @@ def noise_study(
                     "tv_weight": weight,
                     "noise_estimated_percent": 100 * noise,
                     "residual_percent": 100 * residual(solution),
-                    **trial.row(solution),
+                    **leak_row(photo, solution),
                     "stopped_by": solution.report["stopped_by"],
                 }
             )
-            solves[level, recipe.name] = trial, solution
+            solves[level, recipe.name] = photo, solution
     return pd.DataFrame(rows), solves
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from dpcip.camera.noise import estimate_noise
 from dpcip.camera.sensor import Sensor
 from dpcip.camera.simulator import simulate
+from dpcip.data.photographs import Photograph
 from dpcip.data.scenes import Scene
 from dpcip.optics.aberrations import aberrated_bank
 from dpcip.optics.lens import PSI_RANGE, Lens, Optics, RingMask, focus_from_known
@@ -17,7 +18,7 @@ from dpcip.optics.psf import PsfBank, psi_planes
 from dpcip.solver.prepare import PHASE_REACH_RAD, SCALE_REACH
 from dpcip.solver.settings import Settings
 from dpcip.solver.solution import Solution
-from dpcip.study.trials import Trial
+from dpcip.study.scoring import row_of, solved
 
 NOMINAL = Optics()
 FOCUS_ERROR, APERTURE_ERROR, PHASE_ERROR_RAD, WAVELENGTH_ERROR_NM = 0.02, 0.03, 0.3, 10.0
@@ -103,23 +104,23 @@ def fault_trials(fault: Fault, scene: Scene, bank: PsfBank, settings: Settings) 
 
     bank: the nominal one, what the solver believes. settings: of the solve as believed.
     """
-    trial = Trial(scene, fault.capture(scene), bank)
-    settings = replace(settings, noise=estimate_noise(trial.capture))
-    believed = trial.solve(settings)
-    lines = [_line(fault, "as believed", trial, believed, NOMINAL)]
+    photo = Photograph(scene, fault.capture(scene), bank)
+    settings = replace(settings, noise=estimate_noise(photo.capture))
+    believed = solved(photo, settings)
+    lines = [_line(fault, "as believed", photo, believed, NOMINAL)]
     if fault.optics.lens.focus_m != NOMINAL.lens.focus_m:
         lens = refocused_by_one_distance(believed, scene, NOMINAL.lens)
-        lines.append(_line(fault, "one known distance", trial, believed, replace(NOMINAL, lens=lens)))
+        lines.append(_line(fault, "one known distance", photo, believed, replace(NOMINAL, lens=lens)))
     if fault.learnable:
-        found = trial.solve(replace(settings, learn_phases_rad=PHASE_REACH_RAD, learn_scale=SCALE_REACH))
-        lines.append(_line(fault, "learnt", trial, found, learnt(found)))
+        found = solved(photo, replace(settings, learn_phases_rad=PHASE_REACH_RAD, learn_scale=SCALE_REACH))
+        lines.append(_line(fault, "learnt", photo, found, learnt(found)))
     return lines
 
 
-def _line(fault: Fault, how: str, trial: Trial, solution: Solution, optics: Optics) -> dict[str, Any]:
+def _line(fault: Fault, how: str, photo: Photograph, solution: Solution, optics: Optics) -> dict[str, Any]:
     """The errors, and what the solve took for the camera beside what it was."""
     true = fault.optics
-    row = trial.row(solution, optics.lens)
+    row = row_of(photo, solution, optics.lens)
     return {
         "error": fault.name,
         "solved": how,

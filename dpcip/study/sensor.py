@@ -10,12 +10,13 @@ import numpy as np
 from dpcip.camera.noise import estimate_noise
 from dpcip.camera.sensor import Sensor
 from dpcip.camera.simulator import simulate
+from dpcip.data.photographs import Photograph
 from dpcip.data.scenes import Scene
 from dpcip.data.tone_curve import ToneCurve
 from dpcip.optics.psf import PsfBank
 from dpcip.solver.settings import Settings
 from dpcip.solver.solution import Solution
-from dpcip.study.trials import Trial
+from dpcip.study.scoring import leak_row, solved
 
 SRGB = ToneCurve("srgb")
 REAL = Sensor(full_well_e=5000, read_noise=0.002, bayer=True, bits=12)  # a small pixel at low gain
@@ -57,11 +58,11 @@ def sensor_trials(
     results = []
     for name, capture in captures_of(simulate(scene.sharp, scene.psi(bank.lens), fine), seed).items():
         noise = estimate_noise(capture)
-        trial = Trial(scene, capture, bank, SRGB)
-        solution = trial.solve(replace(settings, noise=noise))
+        photo = Photograph(scene, capture, bank, SRGB)
+        solution = solved(photo, replace(settings, noise=noise))
         if name == CAMERAS[-1]:  # what it found are values of a file: as light they are scored as they look
             capture, solution = SRGB.decode(capture), replace(solution, sharp=SRGB.decode(solution.sharp))
-            trial = replace(trial, capture=capture)
-        row = {"scene": scene.name, "camera": name, "noise_estimated": noise, **trial.row(solution)}
+            photo = replace(photo, capture=capture)
+        row = {"scene": scene.name, "camera": name, "noise_estimated": noise, **leak_row(photo, solution)}
         results.append((row, capture, solution))
     return results

@@ -11,7 +11,8 @@ import pandas as pd
 import pytest
 
 from dpcip.data.composed import NEAR_M, OBJECT_M, PHOTOGRAPHS, composed
-from dpcip.data.scenes import Scene, motorcycle
+from dpcip.data.photographs import Photograph
+from dpcip.data.scenes import Scene, middle, motorcycle
 from dpcip.data.tone_curve import ToneCurve
 from dpcip.optics.lens import Lens
 from dpcip.optics.psf import PsfBank
@@ -19,8 +20,8 @@ from dpcip.solver.solution import Solution
 from dpcip.study import capture_figure as figures
 from dpcip.study.noise import CLAIMS, RECIPES, finding, largest_weight
 from dpcip.study.optics_faults import FAULTS, NOMINAL, learnt, refocused_by_one_distance
+from dpcip.study.scoring import residual, row_of
 from dpcip.study.sensor import CAMERAS, SRGB, as_light, captures_of, stored
-from dpcip.study.trials import Trial, cropped, middle, residual
 from dpcip.utils.errors import InputError
 
 TOP = Path(__file__).resolve().parent.parent
@@ -28,7 +29,7 @@ TOP = Path(__file__).resolve().parent.parent
 
 @pytest.fixture(scope="module")
 def scene() -> Scene:
-    return cropped(motorcycle().reduced(4), 72, 96)
+    return motorcycle().reduced(4).middle(72, 96)
 
 
 def perfect(scene: Scene, lens: Lens, fit_db: float = 40.0) -> Solution:
@@ -47,13 +48,13 @@ def test_the_middle_is_cut_and_a_small_picture_stays_whole() -> None:
 
 
 def test_truth_scores_perfectly_and_a_wrong_focus_costs_metres_alone(scene: Scene, bank: PsfBank) -> None:
-    trial = Trial(scene, 0.99 * scene.sharp, bank)
-    row = trial.row(perfect(scene, bank.lens))
+    photo = Photograph(scene, 0.99 * scene.sharp, bank)
+    row = row_of(photo, perfect(scene, bank.lens))
     assert row["depth_rmse_m"] < 1e-9 and row["ssim"] == pytest.approx(1, abs=1e-4)
     farther = replace(bank.lens, focus_m=0.918)
     found = perfect(scene, farther)  # psi of the true camera, which the solver takes for another
-    assert 0.005 < trial.row(found)["depth_rmse_m"] < 0.1
-    assert trial.row(found, farther)["depth_rmse_m"] < 1e-9
+    assert 0.005 < row_of(photo, found)["depth_rmse_m"] < 0.1
+    assert row_of(photo, found, farther)["depth_rmse_m"] < 1e-9
 
 
 def test_one_known_distance_finds_the_focus(scene: Scene, bank: PsfBank) -> None:
@@ -66,7 +67,7 @@ def test_one_known_distance_finds_the_focus(scene: Scene, bank: PsfBank) -> None
 def test_scores_are_taken_with_the_tone_curve(scene: Scene, bank: PsfBank) -> None:
     darker = replace(perfect(scene, bank.lens), sharp=scene.sharp * 0.9)
     in_light, looked_at = (
-        Trial(scene, 0.99 * scene.sharp, bank, tone).row(darker)["psnr_db"] for tone in (ToneCurve(), SRGB)
+        row_of(Photograph(scene, 0.99 * scene.sharp, bank, tone), darker)["psnr_db"] for tone in (ToneCurve(), SRGB)
     )
     assert looked_at != pytest.approx(in_light, abs=0.1)
 
@@ -146,7 +147,7 @@ def test_a_file_holds_whole_levels(scene: Scene) -> None:
 
 
 def test_each_fault_changes_the_capture(scene: Scene) -> None:
-    small = cropped(scene, 64, 64)
+    small = scene.middle(64, 64)
     small = replace(small, depth_m=np.clip(small.depth_m, 0.75, 0.95))
     taken = {fault.name: fault.capture(small) for fault in FAULTS if fault.name in ("none", "coma 1 rad", "tilt 1 rad")}
     good = taken.pop("none")
