@@ -5,10 +5,12 @@ from __future__ import annotations
 import doctest
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from skimage import io
 
 import dpcip
 
@@ -68,6 +70,17 @@ def test_photograph_solve_evaluate(tmp_path: object) -> None:
     assert scores["psnr_db"] > dpcip.evaluate(blurred(solution, capture), scene)["psnr_db"] + 1
     assert scores["psi_mae"] < 1.5
     assert solution._repr_html_().startswith("<") and solution.plot().axes
+
+
+@pytest.mark.slow
+def test_three_lines_of_the_readme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    picture = (255 * np.random.default_rng(0).random((64, 64, 3))).astype(np.uint8)
+    io.imsave("photo.png", picture, check_contrast=False)
+    read = dpcip.read_capture("photo.png")
+    solution = dpcip.solve(read.light, read.bank, iterations=1, progress=False)
+    solution.save("result")
+    assert (tmp_path / "result" / "report.json").is_file()
 
 
 def blurred(solution: dpcip.Solution, capture: np.ndarray) -> dpcip.Solution:

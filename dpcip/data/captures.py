@@ -79,9 +79,9 @@ def options_of(folder: Path) -> dict[str, object]:
 
 
 def read_capture(
-    path: Path,
+    path: Path | str,
     options: Mapping[str, object] | None = None,
-    bank_file: Path | None = None,
+    bank_file: Path | str | None = None,
     views: Sequence[Path] = (),
 ) -> UserCapture:
     """A photograph, or the folder of a capture, with its camera.
@@ -91,7 +91,8 @@ def read_capture(
     bank; a photograph without any is taken for one of the published camera. Raises InputError that names what is
     missing or wrong.
     """
-    bank = camera_in(bank_file) if bank_file else None
+    path = Path(path)
+    bank = camera_in(Path(bank_file)) if bank_file else None
     if not path.is_dir():
         reading, bank = Reading.of(options or {}), bank or PsfBank.synthesise()
         light, record = read_photo(path, reading, bank.n_channels, views)

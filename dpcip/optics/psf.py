@@ -192,13 +192,14 @@ class PsfBank:
                 np.savez(file, allow_pickle=False, psf=self.psf.numpy(), psi=self.psi, latent=latent, **lens)
 
     @classmethod
-    def load(cls, path: Path) -> PsfBank:
+    def load(cls, path: Path | str) -> PsfBank:
         """Reads .npz or the released `data.mat`.
 
         .npz holds the arrays `psf` [P, C, K, K] and `psi` [P] (rad) or `dioptres` [P] (1/m); the lens's numbers and
         `latent` [C] are optional. Planes may stand in any order. Raises InputError for a file that is missing,
         unreadable or does not hold a valid bank.
         """
+        path = Path(path)
         if not path.is_file():
             raise InputError(f"{path}: no such file; make a bank with 'dpcip psf --out bank.npz'")
         readers = {".npz": _read_npz, ".mat": _read_mat}

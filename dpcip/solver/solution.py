@@ -59,7 +59,7 @@ class Solution:
             raise InputError("Solution: is without its capture; give it: dataclasses.replace(solution, capture=...)")
         return self.capture
 
-    def save(self, directory: Path) -> None:
+    def save(self, directory: Path | str) -> None:
         """Writes all_in_focus.png, depth.npy (m), psi.npy and psi_std.npy (rad), preview.png and, last, report.json.
 
         An image of neither one nor three channels goes to all_in_focus.npy, too, [L, H, W]: no PNG could hold it. An
