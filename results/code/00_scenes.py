@@ -27,13 +27,14 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 
-from dpcip.camera import simulate
-from dpcip.checks import check, summary
-from dpcip.datasets import TEXTURELESS_LEVELS, local_contrast, shots, statistics
-from dpcip.optics import Lens
-from dpcip.psf import PsfBank, psi_planes
-from dpcip.report import show_figure, show_image, show_map, write_table
-from dpcip.sensor import Sensor
+from dpcip.camera.sensor import Sensor
+from dpcip.camera.simulator import simulate
+from dpcip.data.datasets import TEXTURELESS_LEVELS, local_contrast, shots, statistics
+from dpcip.evaluation.figures import show_figure, show_image, show_map
+from dpcip.evaluation.tables import write_table
+from dpcip.optics.lens import Lens
+from dpcip.optics.psf import PsfBank, psi_planes
+from dpcip.study.checks import check, summary
 
 results = Path(results)
 lens = Lens()
@@ -144,8 +145,8 @@ if dataset == "rendered":
 # the file keeps it in steps of 0.1 mm. A check scene, a tilted plane and a sphere, is rendered with every set; their
 # distance can be worked out with pencil and paper, and `pytest tests/test_datasets.py` compares. Here for the plane:
 
-from dpcip.datasets import DATA, read_manifest
-from dpcip.io import read_depth
+from dpcip.data.datasets import DATA, read_manifest
+from dpcip.data.depth_maps import read_depth
 
 manifest = read_manifest(DATA / "rendered" / "laptop")
 frame = next(frame for frame in manifest["frames"] if frame["name"] == "check_00")

@@ -40,14 +40,16 @@ import torch
 from scipy.ndimage import distance_transform_edt
 from scipy.special import j0
 
-from dpcip.camera import InterpolatedDCM, simulate
-from dpcip.checks import check, summary
-from dpcip.datasets import shots
-from dpcip.optics import Lens, Optics
-from dpcip.paper import energy_comparison
-from dpcip.psf import PsfBank, psi_planes, synthesise_psf
-from dpcip.report import psf_sheet, show_depth, show_figure, show_image, show_map, write_table
-from dpcip.sensor import Sensor
+from dpcip.camera.models import InterpolatedDCM
+from dpcip.camera.sensor import Sensor
+from dpcip.camera.simulator import simulate
+from dpcip.data.datasets import shots
+from dpcip.evaluation.figures import psf_sheet, show_depth, show_figure, show_image, show_map
+from dpcip.evaluation.tables import write_table
+from dpcip.optics.lens import Lens, Optics
+from dpcip.optics.psf import PsfBank, psi_planes, synthesise_psf
+from dpcip.paper.tables import energy_comparison
+from dpcip.study.checks import check, summary
 
 results = Path(results)
 sns.set_theme(context="notebook", style="ticks")
@@ -58,7 +60,7 @@ sns.set_theme(context="notebook", style="ticks")
 # 
 # The scene is the first of the five that [notebook 0](00_scenes.ipynb) shows, rendered with its exact depth.
 
-optics = Optics()  # the published camera: every number of it stands in dpcip/optics.py
+optics = Optics()  # the published camera: every number of it stands in dpcip/optics/lens.py
 scene = shots(dataset)[0].read().reduced(factor)
 fine_bank = PsfBank.synthesise(optics, psi_planes(step=0.1))
 capture = Sensor().expose(simulate(scene.sharp, scene.psi(optics.lens), fine_bank))
@@ -153,20 +155,20 @@ kernel = j0(np.pi * np.outer(radius_px, rho) / (optics.airy_px * wavelength_nm /
 profile = np.abs((kernel * pupil * rho).mean(axis=1)) ** 2
 
 
-# `dpcip.psf` does the same with a quadrature that is exact ring by ring, averages over each pixel's area and scales the
+# `dpcip.optics.psf` does the same with a quadrature that is exact ring by ring, averages over each pixel's area and scales the
 # kernel to sum 1. Along a row through its centre:
 
 psf = synthesise_psf(optics, psi, wavelength_nm, size=71)
 figure, ax = plt.subplots(figsize=(7, 3), layout="constrained")
 ax.semilogy(radius_px, profile / profile[5:30].sum(), "o", ms=4, label="six lines, at points")
-ax.semilogy(radius_px, psf[35, 35:] / psf[35, 40:65].sum(), label="dpcip.psf, averaged over pixels")
+ax.semilogy(radius_px, psf[35, 35:] / psf[35, 40:65].sum(), label="dpcip.optics.psf, averaged over pixels")
 ax.set(xlabel="r (pixels)", ylabel="intensity", title="red, ψ = -4")
 ax.legend()
 sns.despine()
 show_figure(results / "figures" / "camera_profile.webp", figure)
 
 
-# ![The PSF's profile: six lines of formulas beside dpcip.psf](../results/figures/camera_profile.webp)
+# ![The PSF's profile: six lines of formulas beside dpcip.optics.psf](../results/figures/camera_profile.webp)
 # 
 # *At the scale of [the report](../results/REPORT.md).*
 
@@ -244,14 +246,14 @@ show_figure(results / "figures" / "camera_toy.webp", figure)
 # *At the scale of [the report](../results/REPORT.md).*
 
 # Fed with the sharp image and the $\psi$ map of the published sample, this simulator gives back the published capture but
-# for 2.7 % of the values, which are off by one grey level (63.8 dB; `pytest tests/test_camera.py`, where the sample is at
+# for 2.7 % of the values, which are off by one grey level (63.8 dB; `pytest tests/test_models.py`, where the sample is at
 # hand). The sample (MIT licence) is in the authors' repository; copy its `data` folder to `data/published/` and the next
 # cell compares.
 
 published = Path("../data/published")
 if (published / "inputs").is_dir():
-    from dpcip.io import read_image
-    from dpcip.scenes import published as read_published
+    from dpcip.data.images import read_image
+    from dpcip.data.scenes import published as read_published
 
     (sample,) = read_published(published)
     ours = Sensor().expose(simulate(sample.sharp, sample.psi(lens), fine_bank))
@@ -284,7 +286,7 @@ check("the five lines equal dpcip's DCM", (by_hand - camera(sharp, psi_map)).abs
 check("weights sum to one everywhere", (weights.sum(dim=0) - 1).abs().max(), below=1e-5, spread=1e-6)
 
 
-# The blurs are products of spectra (fast Fourier transforms, FFT), with the PSFs' spectra computed once; `pytest tests/test_camera.py` holds them
+# The blurs are products of spectra (fast Fourier transforms, FFT), with the PSFs' spectra computed once; `pytest tests/test_models.py` holds them
 # equal to the direct sum over 71 × 71 taps to 1e-9.
 # 
 # ### How wrong is it?

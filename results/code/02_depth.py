@@ -41,20 +41,22 @@ import seaborn as sns
 import torch
 
 from dpcip.baselines.evaluate import read_rivals, rival_rows
-from dpcip.camera import InterpolatedDCM, simulate
-from dpcip.cases import photograph, plan, solution_of
-from dpcip.checks import check, summary
-from dpcip.datasets import shots
-from dpcip.generators import make_generator
-from dpcip.losses import ssim
-from dpcip.metrics import confidence_metrics, depth_metrics, image_metrics
-from dpcip.paper import DEPTH, TABLE_1, beats_verdict, comparison
-from dpcip.psf import PsfBank, psi_planes
-from dpcip.report import show_depth, show_figure, show_image, show_map, write_table
-from dpcip.sensor import Sensor
-from dpcip.settings import PRESETS, with_iterations
-from dpcip.solves import solve_cached
-from dpcip.study import run_study, save_reports
+from dpcip.camera.models import InterpolatedDCM
+from dpcip.camera.sensor import Sensor
+from dpcip.camera.simulator import simulate
+from dpcip.data.datasets import shots
+from dpcip.evaluation.figures import show_depth, show_figure, show_image, show_map
+from dpcip.evaluation.metrics import confidence_metrics, depth_metrics, image_metrics
+from dpcip.evaluation.tables import write_table
+from dpcip.generators.registry import make_generator
+from dpcip.optics.psf import PsfBank, psi_planes
+from dpcip.paper.tables import DEPTH, TABLE_1, beats_verdict, comparison
+from dpcip.solver.cache import solve_cached
+from dpcip.solver.losses import ssim
+from dpcip.solver.settings import PRESETS, with_iterations
+from dpcip.study.cases import photograph, plan, solution_of
+from dpcip.study.checks import check, summary
+from dpcip.study.runs import run_study, save_reports
 
 results = Path(results)
 sns.set_theme(context="notebook", style="ticks")
@@ -120,7 +122,7 @@ check("the squared error falls", losses[-1] / losses[0], below=0.6, spread=0.1)
 
 # ## 2.4 The solve
 # 
-# `dpcip.runner.solve` is that loop with what one wants around it: checkpoints that survive a kill, recovery from loss
+# `dpcip.solver.runner.solve` is that loop with what one wants around it: checkpoints that survive a kill, recovery from loss
 # spikes, the best state kept, faster arithmetic where the machine has it. Preset `fast` also gives the network a start and
 # a finish. Before the first step a depth map is read off the capture's local colour spectra, which takes seconds; the network
 # is fitted to it, then to the capture, through a camera model that knows occlusion; at the end the depth's edges are moved to
@@ -193,7 +195,7 @@ show_figure(results / "figures" / "depth_example.webp", figure)
 # yardstick). *In range*: only pixels whose true depth the camera can tell; *confident half*: the half of the pixels of which the
 # solver is more certain (2.7). Columns *as released* hold what the released code would print for the same result: its SSIM uses a data range
 # of 2, and its depth error feeds $\psi$ scaled to $[0, 1]$ into eq. 1, which cannot give more than 0.082 "m" whatever the
-# estimate (see `dpcip/metrics.py`).
+# estimate (see `dpcip/evaluation/metrics.py`).
 
 flat = np.full_like(psi_true, np.median(psi_true[scene.valid]))
 certain = confidence_metrics(solution.psi[scene.valid], solution.psi_std[scene.valid], psi_true[scene.valid])

@@ -31,11 +31,12 @@ import pandas as pd
 import seaborn as sns
 
 from dpcip.baselines.evaluate import read_rivals, rival_rows
-from dpcip.cases import photograph, plan, solution_of
-from dpcip.checks import check, summary
-from dpcip.paper import PSNR, SSIM, TABLE_2, TABLE_2_RIVAL, beats_verdict, comparison
-from dpcip.report import show_figure, show_image, show_map, write_table
-from dpcip.study import run_study, save_reports
+from dpcip.evaluation.figures import show_figure, show_image, show_map
+from dpcip.evaluation.tables import write_table
+from dpcip.paper.tables import PSNR, SSIM, TABLE_2, TABLE_2_RIVAL, beats_verdict, comparison
+from dpcip.study.cases import photograph, plan, solution_of
+from dpcip.study.checks import check, summary
+from dpcip.study.runs import run_study, save_reports
 
 results = Path(results)
 sns.set_theme(context="notebook", style="ticks")

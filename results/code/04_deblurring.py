@@ -42,14 +42,15 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 
-from dpcip.alignment import aligned, aligned_metrics, kernel_similarity
 from dpcip.baselines.blind import BlindCase, blind_case, deblur_cached, deblurred_of
 from dpcip.baselines.deblurring import ceiling_rows, with_alignment
 from dpcip.baselines.motion import motion_pair
 from dpcip.baselines.selfdeblur import Recipe
-from dpcip.cases import photograph, plan, solution_of
-from dpcip.checks import check, summary
-from dpcip.paper import (
+from dpcip.evaluation.alignment import aligned, aligned_metrics, kernel_similarity
+from dpcip.evaluation.figures import show_figure, show_image, show_map
+from dpcip.evaluation.tables import write_table
+from dpcip.optics.psf import PsfBank
+from dpcip.paper.tables import (
     PSNR,
     PSNR_ALIGNED,
     SSIM,
@@ -61,9 +62,9 @@ from dpcip.paper import (
     margin_verdict,
     peak_verdict,
 )
-from dpcip.psf import PsfBank
-from dpcip.report import show_figure, show_image, show_map, write_table
-from dpcip.study import run_study, save_reports
+from dpcip.study.cases import photograph, plan, solution_of
+from dpcip.study.checks import check, summary
+from dpcip.study.runs import run_study, save_reports
 
 results = Path(results)
 sns.set_theme(context="notebook", style="ticks")
@@ -103,7 +104,7 @@ print("verdicts:", sorted(set(energy["verdict"])))
 # A rival that was built wrongly is easily beaten, so first the task that SelfDeblur was made for: a grey photograph, and a small blur as
 # of a shaken hand. Two things about the score. A blind method cannot know where the image belongs: moving the image one way and the
 # kernel the other leaves the photograph as it is. So estimates are **aligned** before they are scored, by up to 10 pixels
-# each way in steps of a quarter of a pixel, and the outer 10 pixels do not count (as in SelfDeblur's own evaluation; `dpcip/alignment.py`).
+# each way in steps of a quarter of a pixel, and the outer 10 pixels do not count (as in SelfDeblur's own evaluation; `dpcip/evaluation/alignment.py`).
 # Kernels are compared by their largest normalised cross-correlation. It is the kernel that is checked below: how much the image has gained
 # after the few steps of scale `tutorial` differs by 2 dB from one processor or number of threads to another.
 

@@ -43,12 +43,13 @@ import pandas as pd
 import seaborn as sns
 import torch
 
-from dpcip.cases import plan, solution_of
-from dpcip.checks import check, summary
-from dpcip.generators import GENERATORS, make_generator
-from dpcip.paper import DEPTH, PSNR, SSIM, TABLE_4, comparison, order_verdict
-from dpcip.report import show_depth, show_figure, show_image, write_table
-from dpcip.study import run_study, save_reports
+from dpcip.evaluation.figures import show_depth, show_figure, show_image
+from dpcip.evaluation.tables import write_table
+from dpcip.generators.registry import GENERATORS, make_generator
+from dpcip.paper.tables import DEPTH, PSNR, SSIM, TABLE_4, comparison, order_verdict
+from dpcip.study.cases import plan, solution_of
+from dpcip.study.checks import check, summary
+from dpcip.study.runs import run_study, save_reports
 
 results = Path(results)
 presets = (recipe, "fast")

@@ -43,26 +43,26 @@ import seaborn as sns
 from IPython.display import display
 from skimage import data
 
-from dpcip.camera import simulate
-from dpcip.capture_figure import PRIVATE, capture_figure
-from dpcip.captures import captures
-from dpcip.checks import check, summary
-from dpcip.composed import composed
-from dpcip.datasets import shots
-from dpcip.dual_pixel import denser, dual_pixel_bank
-from dpcip.metrics import depth_metrics
-from dpcip.noise import estimate_noise
-from dpcip.noise_study import RECIPES, finding, noise_study
-from dpcip.optics_faults import FAULTS, fault_trials
-from dpcip.psf import PsfBank, psi_planes
-from dpcip.report import show_depth, show_figure, show_image, show_map, write_table
-from dpcip.scenes import motorcycle
-from dpcip.sensor import Sensor
-from dpcip.sensor_trials import CAMERAS, SRGB, as_light, sensor_trials
-from dpcip.settings import PRESETS, with_iterations
-from dpcip.solves import solve_cached
-from dpcip.study import save_reports
-from dpcip.trials import cropped, middle
+from dpcip.camera.noise import estimate_noise
+from dpcip.camera.sensor import Sensor
+from dpcip.camera.simulator import simulate
+from dpcip.data.captures import captures
+from dpcip.data.composed import composed
+from dpcip.data.datasets import shots
+from dpcip.data.scenes import middle, motorcycle
+from dpcip.evaluation.figures import show_depth, show_figure, show_image, show_map
+from dpcip.evaluation.metrics import depth_metrics
+from dpcip.evaluation.tables import write_table
+from dpcip.optics.dual_pixel import denser, dual_pixel_bank
+from dpcip.optics.psf import PsfBank, psi_planes
+from dpcip.solver.cache import solve_cached
+from dpcip.solver.settings import PRESETS, with_iterations
+from dpcip.study.capture_figure import PRIVATE, capture_figure
+from dpcip.study.checks import check, summary
+from dpcip.study.noise import RECIPES, finding, noise_study
+from dpcip.study.optics_faults import FAULTS, fault_trials
+from dpcip.study.runs import save_reports
+from dpcip.study.sensor import CAMERAS, SRGB, as_light, sensor_trials
 
 results = Path(results)
 sns.set_theme(context="notebook", style="ticks")
@@ -150,7 +150,7 @@ means.round(3)
 # **Leak** is the correlation between the gradient magnitudes of the depth found and those of the *true texture*, where the *true depth* is
 # smooth. A correlation says nothing of size, so its product with the spread of the depth's gradients stands beside it, in rad per pixel.
 
-scene = cropped(shots(dataset)[0].read().reduced(factor), height, width)
+scene = shots(dataset)[0].read().reduced(factor).middle(height, width)
 levels = [p / 100 for p in noise_percent]
 rows, solved = noise_study(scene, fine, bank, levels, iterations, fast_iterations, seed)
 caption = (
@@ -251,7 +251,7 @@ print("claims not judged at every level from 1 % on:", int((~judged).sum()))
 # A **focus error** is the kindest. PSFs depend on $\psi$ alone, and $\psi$ is free at every pixel: image and $\psi$ come out as if nothing
 # were wrong. Only the metres are off, by one constant in inverse depth: $1/z = c\,\psi + 1/z_n$ (eq. 1, $c=\lambda/\pi R^2$), and $z_n$ is
 # wrong. One capture cannot tell the constant; **one distance measured with a tape** can, as well as the solve knows $\psi$ at that place
-# (`dpcip.optics.focus_from_known`; here the patch whose $\psi$ is the most certain). Where $\psi$ is a radian off there, as with few
+# (`dpcip.optics.lens.focus_from_known`; here the patch whose $\psi$ is the most certain). Where $\psi$ is a radian off there, as with few
 # pixels or few iterations, it makes the focus worse.
 # 
 # Wrong **wavelengths, ring phases or aperture** change the shape of the PSFs. Figure 1 of the paper lets the camera's parameters be optimised together
@@ -361,10 +361,10 @@ check("depth error under half of a flat map's", score["psi_mae"] / flat["psi_mae
 for capture in captures():
     light = middle(capture.light, capture_px, capture_px)
     settings = replace(with_iterations(PRESETS["fast"], capture_iterations), seed=seed, noise=estimate_noise(light))
-    shown, solution = replace(capture, light=light).as_photographed(solve_cached(light, capture.bank, settings))
+    solution = solve_cached(light, capture.bank, settings).as_photographed(capture.tone, capture.record)
     maps = solution.sharp, solution.psi, solution.psi_std
     print(capture.name, f"{solution.report['data_fit_db']:.1f} dB")
-    display(capture_figure(*maps, None if PRIVATE in capture.notes else shown))
+    display(capture_figure(*maps, None if PRIVATE in capture.notes else solution.capture))
 
 
 summary()  # by how much each check above clears its bound

@@ -38,18 +38,20 @@ import pandas as pd
 import seaborn as sns
 import torch
 
-from dpcip.camera import KERNEL_ERROR, InterpolatedDCM, MaskedDCM, combined_kernels, simulate
-from dpcip.checks import check, summary
-from dpcip.datasets import shots
-from dpcip.deconvolution import deconvolve
-from dpcip.edges import snap_to_edges
-from dpcip.likelihood import STRIDE_PX, depth_likelihood, half_planes
-from dpcip.metrics import confidence_metrics, depth_metrics, image_metrics, sparsification
-from dpcip.psf import PsfBank, psi_planes
-from dpcip.report import show_figure, show_image, show_map, write_table
-from dpcip.sensor import Sensor
-from dpcip.start import depth_prior, find_start, uncertainty
-from dpcip.veto import EXCESS
+from dpcip.camera.models import KERNEL_ERROR, InterpolatedDCM, MaskedDCM, combined_kernels
+from dpcip.camera.sensor import Sensor
+from dpcip.camera.simulator import simulate
+from dpcip.data.datasets import shots
+from dpcip.evaluation.figures import show_figure, show_image, show_map
+from dpcip.evaluation.metrics import confidence_metrics, depth_metrics, image_metrics, sparsification
+from dpcip.evaluation.tables import write_table
+from dpcip.initialization.feasibility import EXCESS
+from dpcip.initialization.initialize import depth_prior, find_start, uncertainty
+from dpcip.initialization.likelihood import STRIDE_PX, depth_likelihood, half_planes
+from dpcip.optics.psf import PsfBank, psi_planes
+from dpcip.restoration.deconvolution import deconvolve
+from dpcip.restoration.edges import snap_to_edges
+from dpcip.study.checks import check, summary
 
 results = Path(results)
 sns.set_theme(context="notebook", style="ticks")
