@@ -60,14 +60,15 @@ class Solution:
         return self.capture
 
     def save(self, directory: Path) -> None:
-        """Writes all_in_focus.png, depth.npy (m), psi.npy and psi_std.npy (rad), preview.png, result.html and report.json.
+        """Writes all_in_focus.png, depth.npy (m), psi.npy and psi_std.npy (rad), preview.png, result.html, report.json.
 
-        An image of neither one nor three channels goes to all_in_focus.npy, too, [L, H, W]: no PNG could hold it. An
-        old report goes first, so that a report always belongs to the files beside it. Raises OSError if it cannot.
+        The image has 16 bits; result.html is a page to play with that needs no network. An image of neither one nor
+        three channels goes to all_in_focus.npy, too, [L, H, W]: no PNG could hold it. An old report goes first, so that
+        a report always belongs to the files beside it. Raises OSError if it cannot.
         """
         directory = Path(directory)
         (directory / "report.json").unlink(missing_ok=True)
-        write_image(directory / "all_in_focus.png", self.sharp)
+        write_image(directory / "all_in_focus.png", self.sharp, bits=16)  # `dpcip export` makes linear light of it
         (directory / "all_in_focus.npy").unlink(missing_ok=True)
         if len(self.sharp) not in (1, 3):
             write_npy(directory / "all_in_focus.npy", self.sharp)
@@ -106,7 +107,11 @@ class Solution:
         bank, photograph = self.report.get("psf_bank", {}), self.report.get("photograph", {})
         height, width = self.psi.shape
         near, far = self.depth_m.min(), self.depth_m.max()
-        facts = f"{width}x{height} pixels", f"{near:.2f} to {far:.2f} m", f"data fit {self.report['data_fit_db']:.1f} dB"
+        facts = (
+            f"{width}x{height} pixels",
+            f"{near:.2f} to {far:.2f} m",
+            f"data fit {self.report['data_fit_db']:.1f} dB",
+        )
         return Shown(
             title=str(photograph.get("file", "Result")),
             facts=(*facts, f"{self.report['iterations']} iterations"),

@@ -22,6 +22,7 @@ from dpcip.evaluation.figures import DEPTH_COLOURS, show_depth
 from dpcip.optics.lens import Lens, Optics
 
 PAGE_BYTES = 4_900_000  # of result.html at most; mail and chat take it
+MOST_PIXELS = 1_500_000  # what a screen shows, and a graphics card blurs quickly
 LARGEST_SIDE = 4096  # of a texture, in pixels, that every graphics card takes
 QUALITY = 90  # of the page's WebP pictures
 DEPTH_LEVELS = 4095  # steps of 1/depth: some hundredth of the least uncertainty that was met
@@ -59,7 +60,7 @@ class Shown:
 def result_page(shown: Shown) -> str:
     """The page as HTML, at most 5 MB: a picture that needs more is shown smaller, and the page says so."""
     height, width = shown.depth_m.shape
-    scale = min(1.0, LARGEST_SIDE / max(height, width))
+    scale = min(1.0, LARGEST_SIDE / max(height, width), math.sqrt(MOST_PIXELS / (height * width)))
     while True:
         html = _page(shown, max(1, round(width * scale)), max(1, round(height * scale)))
         if len(html.encode()) <= PAGE_BYTES:
@@ -72,13 +73,10 @@ def _page(shown: Shown, width: int, height: int) -> str:
     """The page with pictures of so many pixels."""
     full_height, full_width = shown.depth_m.shape
     scale = width / full_width
-    # One pixel of each block, and not the mean: between near and far there is nothing.
-    rows, columns = ((np.arange(n) + 0.5) * full / n for n, full in ((height, full_height), (width, full_width)))
-    picked = np.ix_(rows.astype(int), columns.astype(int))
-    dioptres = 1 / shown.depth_m[picked].astype(np.float64)
-    spread = np.clip(shown.psi_std[picked] * shown.lens.dioptres_per_psi, 1e-6, 1e6)  # 1/m, for its logarithm
+    dioptres = 1 / thinned(shown.depth_m, width, height).astype(np.float64)
+    spread = thinned(shown.psi_std, width, height) * shown.lens.dioptres_per_psi  # 1/m
     depth_levels, depth_range = levels(dioptres, DEPTH_LEVELS)
-    std_levels, std_range = levels(np.log(spread), STD_LEVELS)
+    std_levels, std_range = levels(np.log(spread.clip(1e-6, 1e6)), STD_LEVELS)
     facts = list(shown.facts)
     if width < full_width:
         facts.append(f"shown at {width}x{height} of {full_width}x{full_height} pixels, to keep this page small")
@@ -90,10 +88,7 @@ def _page(shown: Shown, width: int, height: int) -> str:
         "std": {"range": std_range, "levels": STD_LEVELS, "colours": _colours(UNCERTAINTY_COLOURS)},
         "focal": shown.focal_px and shown.focal_px * scale,
         # Radius of the blur of an out-of-focus point, px for 1/m of defocus: aperture radius times focal length.
-        "blur": scale
-        * (shown.focal_px or Optics(lens=shown.lens).focal_px)
-        * shown.lens.aperture_radius_mm
-        / 1000,
+        "blur": scale * (shown.focal_px or Optics(lens=shown.lens).focal_px) * shown.lens.aperture_radius_mm / 1000,
         "dioptresPerPsi": shown.lens.dioptres_per_psi,
         "focus": 1 / shown.lens.focus_m,
         "linear": shown.linear,
@@ -123,7 +118,7 @@ def small_page(shown: Shown) -> str:
     scale = min(1.0, SMALL_SIDE / max(height, width))
     size = max(1, round(width * scale)), max(1, round(height * scale))
     figure = Figure(figsize=(size[0] / 100 + 1.2, size[1] / 100 + 0.4), layout="constrained")
-    show_depth(figure.subplots(), shown.depth_m)
+    show_depth(figure.subplots(), thinned(shown.depth_m, *size))
     drawn = BytesIO()
     figure.savefig(drawn, format="png", dpi=100)
     return TEMPLATES.get_template("notebook.html.jinja").render(
@@ -133,6 +128,12 @@ def small_page(shown: Shown) -> str:
         sharp=picture(shown.sharp, *size, SMALL_QUALITY),
         depth=_base64(_webp(Image.open(drawn), SMALL_QUALITY)),
     )
+
+
+def thinned(values: np.ndarray, width: int, height: int) -> np.ndarray:
+    """A map [H, W] at fewer pixels: one of each block, not the mean, as between near and far there is nothing."""
+    rows, columns = ((np.arange(n) + 0.5) * full / n for n, full in zip((height, width), values.shape, strict=True))
+    return values[np.ix_(rows.astype(int), columns.astype(int))]
 
 
 def levels(values: np.ndarray, highest: int) -> tuple[np.ndarray, tuple[float, float]]:
@@ -148,7 +149,7 @@ def packed(numbers: np.ndarray) -> str:
     """
     differences = np.diff(numbers.ravel(), prepend=np.uint16(0))  # modulo 65536
     both = (differences >> 8).astype(np.uint8).tobytes() + (differences & 255).astype(np.uint8).tobytes()
-    return _base64(zlib.compress(both, 9))
+    return _base64(zlib.compress(both))
 
 
 def picture(image: np.ndarray, width: int, height: int, quality: int) -> str:

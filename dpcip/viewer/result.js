@@ -315,10 +315,11 @@ function setUpSpace() {
   const scene = new THREE.Scene().add(mesh);
 
   // Through a long lens the scene is a deep tunnel. So depth is squeezed to a part of its extent, which makes it the
-  // scene of a usual lens at the same place; the slider goes from a quarter of that to true scale.
+  // scene of a usual lens at the same place; the slider goes from a quarter of that to four times it, or to true scale.
   const across = data.focal ? width / data.focal : USUAL_VIEW; // width of the view over its distance
   const usual = Math.min(1, across / USUAL_VIEW);
-  const partOf = (value) => (usual / 4) ** (1 - value / 100);
+  const [flattest, deepest] = [usual / 4, Math.min(1, 4 * usual)];
+  const partOf = (value) => flattest * (deepest / flattest) ** (value / 100);
   const middle = 1 / between(data.depth, maps.depth.slice().sort()[n >> 1]) || 20 / data.depth.range[1];
   const away = Math.min(middle, 20 / data.depth.range[1]);
   const upright = 2 * Math.atan((0.6 * Math.max(across, USUAL_VIEW) * height) / width);
@@ -336,7 +337,7 @@ function setUpSpace() {
     draw();
   }
   function front() {
-    stretch.value = 100 * (1 - Math.log(usual) / Math.log(usual / 4));
+    stretch.value = (100 * Math.log(usual / flattest)) / Math.log(deepest / flattest);
     camera.position.set(0, 0, away * usual); // where the lens was
     controls.target.set(0, 0, 0);
     controls.update();
