@@ -76,7 +76,7 @@ def export(result: Path, out: Path | None, formats: tuple[str, ...], max_std: fl
         if ending != "ply":
             write_depth(out / f"depth.{ending}", depth_m)
             write_picture(out / f"image.{ending}", image, tone)
-            click.echo(f"{out / 'depth'}.{ending}, {out / 'image'}.{ending}")
+            click.echo(f"{out / f'depth.{ending}'}, {out / f'image.{ending}'}")
             continue
         focal_px, words = _focal_px(report, depth_m.shape[1], view_deg)
         n_points = write_points(out / "points.ply", image, depth_m, psi_std <= max_std, focal_px)

@@ -46,10 +46,10 @@ function setUpDepth() {
 
   function draw(which) {
     if (which === "sharp") {
-      context.drawImage(byId("sharp"), 0, 0, width, height);
+      context.drawImage(picture, 0, 0, width, height);
     } else {
       const colours = Uint8Array.from(atob(data[which].colours), (c) => c.charCodeAt(0));
-      const picture = context.createImageData(width, height), pixels = picture.data;
+      const drawn = context.createImageData(width, height), pixels = drawn.data;
       const factor = 255 / data[which].levels;
       for (let i = 0; i < n; i++) {
         const colour = 3 * Math.round(maps[which][i] * factor);
@@ -58,7 +58,7 @@ function setUpDepth() {
         pixels[4 * i + 2] = colours[colour + 2];
         pixels[4 * i + 3] = 255;
       }
-      context.putImageData(picture, 0, 0);
+      context.putImageData(drawn, 0, 0);
     }
     for (const scale of document.querySelectorAll(".scale")) scale.hidden = scale.dataset.of !== which;
   }
@@ -142,8 +142,12 @@ const DEVELOP = `
                                      step(0.0031308, rgb)), 1.0);
   }`;
 
+// Three.js asks a picture for its width, which of one on the page is what it is shown at: so this one is on none.
+const picture = new Image();
+picture.src = byId("sharp").src;
+
 function imageTexture() {
-  const texture = new THREE.Texture(byId("sharp"));
+  const texture = new THREE.Texture(picture);
   texture.generateMipmaps = true;
   texture.minFilter = THREE.LinearMipmapLinearFilter;
   texture.needsUpdate = true;
@@ -223,6 +227,7 @@ function setUpRefocus() {
     renderer.setRenderTarget(null);
     screen.material = develop;
     renderer.render(scene, camera);
+    if (fine) canvas.dataset.drawn = "finely";
     byId("focus-at").textContent = metres(1 / focusOf());
     byId("aperture-at").textContent = factorOf() === 0 ? "a pinhole" : `${factorOf().toFixed(1)} × the camera's`;
   }
@@ -230,6 +235,7 @@ function setUpRefocus() {
   // Coarse while a slider moves, and only as fine at rest as this graphics card does within some tenths of a second.
   let waiting = false, resting = 0;
   function redraw() {
+    canvas.dataset.drawn = "coarsely";
     if (waiting) return;
     waiting = true;
     requestAnimationFrame(() => {
@@ -408,7 +414,7 @@ for (const button of document.querySelectorAll(".enlarge")) {
 }
 
 async function begin() {
-  await Promise.all(["capture", "sharp"].map((id) => byId(id).decode()));
+  await Promise.all([picture, byId("capture"), byId("sharp")].map((image) => image.decode()));
   maps = { depth: await unpack("depth-packed"), std: await unpack("std-packed") };
   setUpDepth();
   attempt("refocus", setUpRefocus);
