@@ -15,7 +15,7 @@ NEAR_M, FAR_M = 0.6, 1.2
 def made_solution(
     height: int = 96, width: int = 128, channels: int = 3, latent: int = 3, depth: str = "square", **report: object
 ) -> Solution:
-    """Red square of a third of the width in the middle, blue wall. depth: "square", "flat", "sky" (wall at infinity)."""
+    """Red square in the middle, a third as wide, blue wall. depth: "square", "flat", or "sky" (wall at infinity)."""
     rng = np.random.default_rng(0)
     lens = Lens()
     square = np.zeros((height, width), bool)
@@ -28,10 +28,9 @@ def made_solution(
     depth_m = np.where(square, NEAR_M, far_m).astype(np.float32)
     psi = lens.psi_from_depth(depth_m).astype(np.float32)
     psi_std = np.where(square, 0.2, 2.0 if depth != "flat" else 0.2).astype(np.float32)
-    bank = {"lens": asdict(lens), "psi_range": [-4.0, 10.0], "latent": list(range(latent)), "focal_px": None}
-    optics = Optics(lens=lens)
+    bank = {"lens": asdict(lens), "psi_range": [-4.0, 10.0], "latent": list(range(latent))}
     told = {
-        "psf_bank": {**bank, "focal_px": optics.focal_px},
+        "psf_bank": {**bank, "focal_px": Optics(lens=lens).focal_px},
         "data_fit_db": 40.0,
         "iterations": 3,
         "photograph": {"file": "made.png", "written_with_gamma": "srgb"},

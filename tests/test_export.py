@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -141,10 +142,17 @@ BAD = {
 }
 
 
+@pytest.fixture(scope="module")
+def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return saved(made_solution(), tmp_path_factory.mktemp("good"))
+
+
 @pytest.mark.parametrize("case", BAD)
-def test_bad_input_ends_in_one_line_and_writes_nothing(case: str, tmp_path: Path, monkeypatch, capsys) -> None:
+def test_bad_input_ends_in_one_line_and_writes_nothing(
+    case: str, good: Path, tmp_path: Path, monkeypatch, capsys
+) -> None:
     spoil, options, named = BAD[case]
-    result = saved(made_solution(), tmp_path)
+    result = Path(shutil.copytree(good, tmp_path / "result"))
     spoil(result)
     assert run(monkeypatch, result, *options) == 2
     told = capsys.readouterr().err

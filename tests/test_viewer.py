@@ -29,9 +29,8 @@ VIEWER = Path(dpcip.__file__).parent / "viewer"
 BYTES = 5_000_000
 
 
-def page_of(solution: Solution, folder: Path) -> str:
-    solution.save(folder)
-    return (folder / "result.html").read_text(encoding="utf-8")
+def page_of(solution: Solution) -> str:
+    return result_page(solution._shown())
 
 
 def held(html: str, name: str) -> str:
@@ -68,10 +67,10 @@ def test_the_wheel_has_every_file_of_the_page() -> None:
     assert left_out == []
 
 
-def test_depth_and_uncertainty_survive_the_packing(tmp_path: Path) -> None:
+def test_depth_and_uncertainty_survive_the_packing() -> None:
     solution = made_solution()
     solution.depth_m[:] += np.linspace(0, 0.3, solution.depth_m.shape[1])
-    html = page_of(solution, tmp_path)
+    html = page_of(solution)
     data = json.loads(held(html, "data"))
     (low, high), (least, most) = data["depth"]["range"], data["std"]["range"]
     levels = unpacked(held(html, "depth-packed"), solution.depth_m.shape)
@@ -96,49 +95,45 @@ def test_depth_and_uncertainty_survive_the_packing(tmp_path: Path) -> None:
     ],
     ids=str,
 )
-def test_every_kind_of_result_has_a_page(form: dict, tmp_path: Path) -> None:
+def test_every_kind_of_result_has_a_page(form: dict) -> None:
     solution = made_solution(**form)
-    html = page_of(solution, tmp_path) if form.get("depth") != "sky" else _without_preview(solution)
+    html = page_of(solution)
     data = json.loads(held(html, "data"), parse_constant=pytest.fail)  # NaN is no JSON
     assert (data["height"], data["width"]) == solution.psi.shape
     assert len(html) < 1_000_000
     assert len(solution._repr_html_()) < 200_000
 
 
-def _without_preview(solution: Solution) -> str:
-    return result_page(solution._shown())
-
-
 def test_a_large_or_noisy_photograph_is_shown_smaller_and_the_page_says_so() -> None:
     rng = np.random.default_rng(0)
     solution = made_solution(1024, 1024)
-    html = _without_preview(solution)
+    html = page_of(solution)
     assert len(html.encode()) < BYTES and "<li>shown at" not in html  # a megapixel is whole
     solution = made_solution(1000, 1400)
     solution.sharp[:] = rng.random(solution.sharp.shape)
     solution.depth_m[:] = rng.uniform(0.5, 1.5, solution.depth_m.shape)
-    html = _without_preview(solution)
+    html = page_of(solution)
     data = json.loads(held(html, "data"))
     assert 0.8 * BYTES < len(html.encode()) < BYTES
     assert data["width"] < 1400 and f"shown at {data['width']}x{data['height']} of 1400x1000 pixels" in html
     large = made_solution(300, 4400)
-    html = _without_preview(large)
+    html = page_of(large)
     assert json.loads(held(html, "data"))["width"] <= 4096 and len(html.encode()) < BYTES
     assert len(large._repr_html_().encode()) < 1_000_000
 
 
-def test_a_name_is_no_markup(tmp_path: Path) -> None:
-    html = page_of(made_solution(photograph={"file": "<img src=x>.png"}), tmp_path)
+def test_a_name_is_no_markup() -> None:
+    html = page_of(made_solution(photograph={"file": "<img src=x>.png"}))
     assert "<img src=x>" not in html and "&lt;img src=x&gt;.png" in html
 
 
-def test_every_picture_has_words(tmp_path: Path) -> None:
+def test_every_picture_has_words() -> None:
     solution = made_solution()
-    for html in (page_of(solution, tmp_path), solution._repr_html_()):
+    for html in (page_of(solution), solution._repr_html_()):
         pictures = re.findall(r"<img [^>]*>", html)
         assert len(pictures) >= 2 and all(re.search(r'alt="[^"]+"', picture) for picture in pictures)
         assert all('src="data:image/webp;base64,' in picture for picture in pictures)
-    canvases = re.findall(r"<canvas [^>]*>", html := page_of(solution, tmp_path))
+    canvases = re.findall(r"<canvas [^>]*>", html := page_of(solution))
     assert len(canvases) == 3 and all('aria-label="' in canvas for canvas in canvases)
 
 
@@ -285,7 +280,7 @@ def test_refocusing_heeds_what_hides_what(browser: Browser, result: Path) -> Non
 @pytest.mark.parametrize("form", [{"depth": "sky"}, {"depth": "flat", "channels": 2, "latent": 1}], ids=str)
 def test_a_dark_phone_and_odd_depths(browser: Browser, form: dict, tmp_path: Path) -> None:
     file = tmp_path / "result.html"
-    file.write_text(_without_preview(made_solution(**form)), encoding="utf-8")
+    file.write_text(page_of(made_solution(**form)), encoding="utf-8")
     phone = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "color_scheme": "dark"}
     watched = Watched(browser, file, **phone)
     watched.page.wait_for_selector("body[data-ready]")
@@ -301,13 +296,16 @@ def test_a_dark_phone_and_odd_depths(browser: Browser, form: dict, tmp_path: Pat
 
 @needs_browser
 @pytest.mark.slow
-def test_the_small_form_with_and_without_scripts(browser: Browser, tmp_path: Path) -> None:
+def test_the_small_form_and_both_without_scripts(browser: Browser, result: Path, tmp_path: Path) -> None:
     html = made_solution()._repr_html_()
     file = tmp_path / "small.html"
     file.write_text(f"<!doctype html><body>{html}{html}", encoding="utf-8")  # two results in one notebook
     watched = Watched(browser, file)
     watched.page.wait_for_selector("img-comparison-slider.rendered")
     assert watched.noted == []
-    still = Watched(browser, file, java_script_enabled=False)
-    shown = still.page.locator("img")
-    assert all(shown.nth(k).bounding_box()["width"] > 200 for k in range(shown.count())) and shown.count() == 6
+    for still, count in ((file, 6), (result, 2)):
+        pictures = Watched(browser, still, java_script_enabled=False).page.locator("img")
+        boxes = [pictures.nth(k).bounding_box() for k in range(count)]
+        assert pictures.count() == count and all(box["width"] > 200 for box in boxes)
+        assert boxes[1]["y"] >= boxes[0]["y"] + boxes[0]["height"]  # neither hides the other
+        assert boxes[0]["width"] / boxes[0]["height"] == pytest.approx(4 / 3, rel=0.02)

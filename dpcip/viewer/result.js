@@ -394,15 +394,19 @@ function setUpSpace() {
 
 // ---- the page ----
 
+function warning(text) {
+  const words = document.createElement("p");
+  words.className = "warning";
+  words.textContent = text;
+  return words;
+}
+
 function attempt(id, setUp) {
   try {
     setUp();
   } catch (error) {
     console.warn(error);
-    const words = document.createElement("p");
-    words.className = "warning";
-    words.textContent = "This browser shows no WebGL graphics; another one, or one with graphics turned on, does.";
-    byId(id).replaceWith(words);
+    byId(id).replaceWith(warning("This browser shows no WebGL graphics; another one, or one with graphics turned on, does."));
   }
 }
 
@@ -421,4 +425,7 @@ async function begin() {
   attempt("space", setUpSpace);
   document.body.dataset.ready = "yes";
 }
-begin();
+begin().catch((error) => {
+  console.warn(error);
+  document.querySelector("header").append(warning("This browser is too old for the depth; one of 2023 or later shows it."));
+});
