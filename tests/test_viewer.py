@@ -53,6 +53,7 @@ def test_vendored_files_are_those_that_are_told_of() -> None:
         assert hashlib.sha256((VIEWER / "vendor" / file).read_bytes()).hexdigest() == digest, file
         assert licence == "MIT" and "Permission is hereby granted" in _vendor(f"{name}.LICENSE")
         assert "</script" not in _vendor(file)  # it would end the page's script
+        assert _vendor(f"{name}.LICENSE") in page_of(made_solution())  # who passes a page on passes on what it holds
 
 
 def _vendor(name: str) -> str:
@@ -307,5 +308,7 @@ def test_the_small_form_and_both_without_scripts(browser: Browser, result: Path,
         pictures = Watched(browser, still, java_script_enabled=False).page.locator("img")
         boxes = [pictures.nth(k).bounding_box() for k in range(count)]
         assert pictures.count() == count and all(box["width"] > 200 for box in boxes)
+        frame = pictures.first.locator("xpath=..").bounding_box()
         assert boxes[1]["y"] >= boxes[0]["y"] + boxes[0]["height"]  # neither hides the other
+        assert frame["y"] + frame["height"] >= boxes[1]["y"] + boxes[1]["height"] - 1  # nor does their frame
         assert boxes[0]["width"] / boxes[0]["height"] == pytest.approx(4 / 3, rel=0.02)

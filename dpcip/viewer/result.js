@@ -97,7 +97,7 @@ function setUpDepth() {
   const inverse = (part) => between(data.depth, part * data.depth.levels);
   ends("depth", [`far, ${metres(1 / inverse(0))}`, metres(1 / inverse(0.5)), `near, ${metres(1 / inverse(1))}`]);
   const rad = (part) => `± ${(Math.exp(between(data.std, part * data.std.levels)) / data.dioptresPerPsi).toPrecision(2)} rad`;
-  ends("std", [`certain, ${rad(0)}`, rad(0.5), `uncertain, ${rad(1)}`]);
+  ends("std", [rad(0), rad(0.5), rad(1)]);
   draw("depth");
   read(...at);
 }
