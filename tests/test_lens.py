@@ -84,7 +84,7 @@ def test_optics_file(tmp_path: Path) -> None:
 
 
 def test_focal_length_is_what_geometric_optics_makes_of_the_psfs() -> None:
-    """Far out of focus and without a mask a point is a disc: focal length times aperture radius times 1/m of defocus."""
+    """Far out of focus, without a mask, a point is a disc: focal length times aperture radius times 1/m of defocus."""
     optics = Optics(mask=RingMask((0.0, 1.0), (0.0,)))
     psi, size = 30.0, 151
     kernel = synthesise_psf(optics, psi, optics.lens.reference_wavelength_nm, size)

@@ -214,12 +214,12 @@ function setUpRefocus() {
       if (!filled[k] && !filled[k + 1]) continue;
       const off = Math.abs(farthest + (k + 0.5) * thick - focusOf());
       const radius = perDioptre * Math.max(0, off - thick / 2); // the layer in focus is sharp, all of it
-      const most = fine ? 4 * mostSamples : mostSamples;
+      const most = fine ? Math.max(4 * mostSamples, 64) : mostSamples;
       const samples = radius < 0.5 ? 1 : Math.round(clamp(2 * radius * radius, 6, most));
       const u = blur.uniforms;
       u.radius.value = radius;
       u.samples.value = samples;
-      u.coarser.value = Math.max(0, Math.log2((radius * 1.2) / Math.sqrt(samples))); // between samples, a blurrier picture
+      u.coarser.value = Math.max(0, Math.log2((radius * 0.8) / Math.sqrt(samples))); // a blurrier picture between samples
       u.low.value = k === 0 ? -1 : k / LAYERS;
       u.high.value = k >= LAYERS - 2 ? 2 : (k + 2) / LAYERS;
       renderer.render(scene, camera);
