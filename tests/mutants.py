@@ -313,6 +313,30 @@ MUTANTS = [
         "test_baselines.py::test_no_training_sees_its_left_out_scene_or_its_validation_frames",
     ),
     Mutant(
+        "viewer: a byte of the depth is packed wrongly",
+        "(differences >> 8).astype",
+        "(differences >> 7).astype",
+        "test_viewer.py::test_depth_and_uncertainty_survive_the_packing",
+    ),
+    Mutant(
+        "viewer: a page of any size",
+        "PAGE_BYTES = 4_900_000",
+        "PAGE_BYTES = 9_900_000",
+        "test_viewer.py::test_a_large_or_noisy_photograph_is_shown_smaller_and_the_page_says_so",
+    ),
+    Mutant(
+        "export: linear light keeps the tone curve",
+        "np.ascontiguousarray(tone.decode(image), np.float32)",
+        "np.ascontiguousarray(image, np.float32)",
+        "test_export.py::test_every_file_opens_and_holds_what_it_should",
+    ),
+    Mutant(
+        "export: uncertain points stay",
+        "psi_std <= max_std",
+        "psi_std >= 0",
+        "test_export.py::test_points_lie_where_the_lens_saw_them",
+    ),
+    Mutant(
         "provenance: files that no stage writes go unnoticed",
         "return [path for path in files if not any(path == out or out in path.parents for out in outs)]",
         "return [path for path in files if not any(path == out or results in path.parents for out in outs)]",

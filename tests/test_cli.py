@@ -70,7 +70,7 @@ def test_simulate_solve_evaluate(files: Path, monkeypatch, capsys) -> None:
     assert run(monkeypatch, "simulate", "photo.png", "depth.npy", "--unit", "m", "--out", "coded.png") == 0
     options = ["--preset", "paper", "--iterations", 8, "--psf", "bank.npz", "--seed", 3]
     assert run(monkeypatch, "solve", "coded.png", "--out", "result", *options) == 0
-    names = {"all_in_focus.png", "depth.npy", "psi.npy", "psi_std.npy", "preview.png", "report.json"}
+    names = {"all_in_focus.png", "depth.npy", "psi.npy", "psi_std.npy", "preview.png", "result.html", "report.json"}
     assert {p.name for p in Path("result").iterdir()} == names
     depth_m, psi = np.load("result/depth.npy"), np.load("result/psi.npy")
     assert depth_m.shape == psi.shape == (64, 72) and depth_m.dtype == psi.dtype == np.float32
@@ -107,7 +107,7 @@ def test_simulate_reproduces_the_published_capture(published_sample: Path, files
 
 
 def test_help_of_every_verb(monkeypatch, capsys) -> None:
-    for verb in ([], ["psf"], ["simulate"], ["solve"], ["evaluate"]):
+    for verb in ([], ["psf"], ["simulate"], ["solve"], ["export"], ["evaluate"]):
         assert run(monkeypatch, *verb, "--help") == 0
         assert "Usage: dpcip" in capsys.readouterr().out
 

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dpcip.optics.lens import Lens, Optics, RingMask, read_optics
+from dpcip.optics.psf import synthesise_psf
 from dpcip.utils.errors import InputError
 
 
@@ -80,3 +81,15 @@ def test_optics_file(tmp_path: Path) -> None:
     file.write_text("lens: {focus: 0.7}\n")
     with pytest.raises(InputError, match="focus"):
         read_optics(file)
+
+
+def test_focal_length_is_what_geometric_optics_makes_of_the_psfs() -> None:
+    """Far out of focus, without a mask, a point is a disc: focal length times aperture radius times 1/m of defocus."""
+    optics = Optics(mask=RingMask((0.0, 1.0), (0.0,)))
+    psi, size = 30.0, 151
+    kernel = synthesise_psf(optics, psi, optics.lens.reference_wavelength_nm, size)
+    radius_px = np.hypot(*np.mgrid[:size, :size] - size // 2)
+    order = np.argsort(radius_px, axis=None)
+    half_px = radius_px.ravel()[order][np.searchsorted(np.cumsum(kernel.ravel()[order]), 0.5)]
+    disc_px = optics.focal_px * optics.lens.aperture_radius_mm * 1e-3 * psi * optics.lens.dioptres_per_psi
+    assert half_px * np.sqrt(2) == pytest.approx(disc_px, rel=0.03)

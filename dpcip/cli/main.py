@@ -13,6 +13,7 @@ from dpcip import __version__
 from dpcip.camera.sensor import Sensor
 from dpcip.camera.simulator import simulate as simulate_capture
 from dpcip.cli.calibrate import ENERGY_BOXES, calibrate
+from dpcip.cli.export import export
 from dpcip.cli.solve import SEED, image_file, read_report, solve_command
 from dpcip.cli.study import plan, study
 from dpcip.cli.train import train_command
@@ -227,6 +228,7 @@ def bench(out: Path, scenes: str, seeds: int, variants: str, only_report: bool) 
 
 
 cli.add_command(calibrate)
+cli.add_command(export)
 cli.add_command(solve_command)
 cli.add_command(train_command)
 cli.add_command(plan)

@@ -25,7 +25,7 @@ from dpcip.utils.errors import InputError
 from dpcip.utils.files import claimed
 from dpcip.utils.machine import use_threads
 
-RESULT_FILES = ("all_in_focus.png", "depth.npy", "psi.npy", "psi_std.npy", "preview.png")
+RESULT_FILES = ("all_in_focus.png", "depth.npy", "psi.npy", "psi_std.npy", "preview.png", "result.html")
 SEED = click.IntRange(0, 2**32 - 1)
 existing = click.Path(path_type=Path)
 log = logging.getLogger("dpcip")
@@ -108,10 +108,10 @@ def solve_command(
     CODED is a PNG, TIFF, JPEG or raw file, an array (.npy, .npz: [H, W] or [C, H, W], linear in light), several grey
     files, one a channel (a dual pixel's left and right), or the folder of a capture with its camera (see
     data/README.md). How well the PSFs explain the photograph is estimated first and told if they do not. Writes
-    all_in_focus.png, depth.npy (metres), psi.npy and psi_std.npy (radians; defocus and its uncertainty), preview.png
-    and report.json to OUT. The pictures have the tone curve of CODED. A photograph that would not fit the memory is
-    solved in tiles. A solve that was interrupted, or that ran out of --max-seconds, goes on from where it was when the
-    same command is given.
+    all_in_focus.png, depth.npy (metres), psi.npy and psi_std.npy (radians; defocus and its uncertainty), preview.png,
+    result.html (a page to play with) and report.json to OUT. The pictures have the tone curve of CODED. A photograph
+    that would not fit the memory is solved in tiles. A solve that was interrupted, or that ran out of --max-seconds,
+    goes on from where it was when the same command is given. `dpcip export OUT` writes files for other programs.
     """
     name = str(coded[0])
     read = read_capture(coded[0], photo, bank_file, coded[1:])
@@ -150,7 +150,7 @@ def solve_command(
             forget(out)
     click.echo(
         f"{out}: {report['iterations']} iterations in {report['seconds']:.0f} s, "
-        f"data fit {report['data_fit_db']:.1f} dB, stopped by {report['stopped_by']}; look at {out / 'preview.png'}"
+        f"data fit {report['data_fit_db']:.1f} dB, stopped by {report['stopped_by']}; look at {out / 'result.html'}"
     )
 
 

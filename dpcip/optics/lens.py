@@ -131,6 +131,11 @@ class Optics:
         if not (np.isfinite(self.airy_px) and self.airy_px > 0):
             raise InputError(f"optics: airy_px is {self.airy_px}; it must be positive (pixels)")
 
+    @property
+    def focal_px(self) -> float:
+        """Focal length in pixels, `airy_px 2 R / lambda`: what makes rays of pixels, seen as through a pinhole."""
+        return 2 * self.airy_px * self.lens.aperture_radius_mm * 1e-3 / (self.lens.reference_wavelength_nm * 1e-9)
+
     def pupil(self, rho: np.ndarray, psi: float, wavelength_nm: float) -> np.ndarray:
         """Generalised pupil `P(rho) = circ(rho) exp(j (psi rho^2 + phi(rho)) lambda_ref / lambda)`, complex.
 

@@ -257,6 +257,7 @@ def _solution(stepper: Stepper, identity: str, begin: float, reason: str) -> Sol
             "taps": bank.size,
             "latent": bank.latent,
             "lens": asdict(bank.lens),
+            "focal_px": bank.optics.focal_px if bank.optics else None,
         },
         "machine": describe(stepper.device),
         "generator_precision": "bfloat16" if stepper.bfloat16 else "float32",

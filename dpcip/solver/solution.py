@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import base64
 import math
 from dataclasses import dataclass, replace
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +20,10 @@ from dpcip.evaluation.figures import (
     show_map,
     show_residual,
 )
+from dpcip.optics.lens import Lens
 from dpcip.utils.errors import InputError
-from dpcip.utils.files import write_json, write_npy
+from dpcip.utils.files import replacing, write_json, write_npy
+from dpcip.viewer.page import Shown, result_page, small_page
 
 
 @dataclass(frozen=True)
@@ -60,14 +60,15 @@ class Solution:
         return self.capture
 
     def save(self, directory: Path | str) -> None:
-        """Writes all_in_focus.png, depth.npy (m), psi.npy and psi_std.npy (rad), preview.png and, last, report.json.
+        """Writes all_in_focus.png, depth.npy (m), psi.npy and psi_std.npy (rad), preview.png, result.html, report.json.
 
-        An image of neither one nor three channels goes to all_in_focus.npy, too, [L, H, W]: no PNG could hold it. An
-        old report goes first, so that a report always belongs to the files beside it. Raises OSError if it cannot.
+        The image has 16 bits; result.html is a page to play with that needs no network. An image of neither one nor
+        three channels goes to all_in_focus.npy, too, [L, H, W]: no PNG could hold it. An old report goes first, so that
+        a report always belongs to the files beside it. Raises OSError if it cannot.
         """
         directory = Path(directory)
         (directory / "report.json").unlink(missing_ok=True)
-        write_image(directory / "all_in_focus.png", self.sharp)
+        write_image(directory / "all_in_focus.png", self.sharp, bits=16)  # `dpcip export` makes linear light of it
         (directory / "all_in_focus.npy").unlink(missing_ok=True)
         if len(self.sharp) not in (1, 3):
             write_npy(directory / "all_in_focus.npy", self.sharp)
@@ -75,6 +76,8 @@ class Solution:
         write_npy(directory / "psi.npy", self.psi)
         write_npy(directory / "psi_std.npy", self.psi_std)
         save_figure(directory / "preview.png", self.plot())
+        with replacing(directory / "result.html") as temporary:
+            temporary.write_text(result_page(self._shown()), encoding="utf-8")
         write_json(directory / "report.json", self.report)
 
     def plot(self) -> Figure:
@@ -97,17 +100,26 @@ class Solution:
         return figure
 
     def _repr_html_(self) -> str:
-        """Capture, image and depth in a row, for notebooks."""
-        figure = Figure(figsize=(12, 0.5 + 4 * self.psi.shape[0] / self.psi.shape[1]), layout="constrained")
-        axes = figure.subplots(1, 3)
-        show_image(axes[0], self._photograph(), "capture")
-        show_image(axes[1], self.sharp, "all-in-focus")
-        show_depth(axes[2], self.depth_m)
-        drawn = BytesIO()
-        figure.savefig(drawn, format="png", dpi=PREVIEW_DPI)
-        picture = base64.b64encode(drawn.getvalue()).decode()
+        """Capture and image under a slider and the depth map, for notebooks; still pictures where no script runs."""
+        return small_page(self._shown())
+
+    def _shown(self) -> Shown:
+        bank, photograph = self.report.get("psf_bank", {}), self.report.get("photograph", {})
+        height, width = self.psi.shape
         near, far = self.depth_m.min(), self.depth_m.max()
-        told = (
-            f"{len(self.fits_db)} iterations, data fit {self.report['data_fit_db']:.1f} dB, {near:.2f} to {far:.2f} m"
+        facts = (
+            f"{width}x{height} pixels",
+            f"{near:.2f} to {far:.2f} m",
+            f"data fit {self.report['data_fit_db']:.1f} dB",
         )
-        return f'<img alt="capture, all-in-focus image and depth" src="data:image/png;base64,{picture}"><p>{told}</p>'
+        return Shown(
+            title=str(photograph.get("file", "Result")),
+            facts=(*facts, f"{self.report['iterations']} iterations"),
+            capture=self._photograph(),
+            sharp=self.sharp,
+            depth_m=self.depth_m,
+            psi_std=self.psi_std,
+            lens=Lens(**bank.get("lens", {})),
+            focal_px=bank.get("focal_px"),
+            linear=photograph.get("written_with_gamma", 1) == 1,
+        )

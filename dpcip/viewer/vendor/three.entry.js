@@ -1,0 +1,2 @@
+export { BufferAttribute, BufferGeometry, CustomBlending, DataTexture, DoubleSide, FloatType, GLSL3, HalfFloatType, LinearFilter, LinearMipmapLinearFilter, Mesh, MeshBasicMaterial, NearestFilter, NoBlending, OneFactor, OneMinusSrcAlphaFactor, OrthographicCamera, PerspectiveCamera, PlaneGeometry, RedFormat, Scene, ShaderMaterial, SRGBColorSpace, Texture, WebGLRenderTarget, WebGLRenderer } from "three";
+export { OrbitControls } from "three/addons/controls/OrbitControls.js";
