@@ -248,6 +248,7 @@ def _cases() -> Iterator[tuple[str, ModuleType, Callable[[], Numbers]]]:
     yield "start-dual_pixel", solver, lambda: of_solve(replace(fast, iterations=1), "dual_pixel")
     yield "start-noisy", solver, lambda: of_solve(replace(fast, iterations=1, noise=0.02))
     yield "start-learnt", solver, of_learnt_depth
+    yield "start-shot", solver, lambda: of_solve(replace(fast, iterations=1, noise=0.004, shot=0.0004))
     yield "noisy", solver, lambda: of_solve(replace(fast, noise=0.02))
     # PIP: DIP draws neighbours that are equal but for rounding, whose sign is the slope of the total variation.
     smooth = replace(with_generator(SHORT["paper"], "pip"), psi_tv=0.1)

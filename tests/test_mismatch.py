@@ -154,7 +154,9 @@ def test_the_solver_is_told(two_views: PsfBank) -> None:
     expected = find_start(torch.as_tensor(taken.capture), _single(two_views), 0.003, 0.2, 0.02)
     assert torch.allclose(stepper.first_estimate().psi, expected.psi, atol=1e-3)
     assert torch.allclose(stepper.first_estimate().sharp, expected.sharp, atol=1e-3)
-    assert settings.misfit == 0.02 and replace(settings, noise=0.05).misfit == 0.05
+    assert stepper._misfit == 0.02
+    noisy = Stepper(torch.as_tensor(taken.capture), two_views, replace(settings, noise=0.05), torch.device("cpu"))
+    assert noisy._misfit == 0.05
 
 
 @pytest.mark.parametrize("wrong", [{"mismatch": 0.0}, {"mismatch": 1.0}, {"model_error": -0.1}, {"model_error": 1.0}])

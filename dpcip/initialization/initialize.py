@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from dpcip.camera.models import MaskedDCM
-from dpcip.camera.noise import ROUNDING
+from dpcip.camera.noise import ROUNDING, Level, at_least
 from dpcip.initialization.feasibility import Attempt, possible
 from dpcip.initialization.likelihood import MISMATCH, STRIDE_PX, depth_likelihood, half_planes
 from dpcip.initialization.smoothing import best_value, semi_global_cost
@@ -38,14 +38,14 @@ class DepthPrior:
     psi_std: Tensor
 
 
-def depth_prior(capture: Tensor, bank: PsfBank, noise: float = ROUNDING, mismatch: float = MISMATCH) -> DepthPrior:
+def depth_prior(capture: Tensor, bank: PsfBank, noise: Level = ROUNDING, mismatch: float = MISMATCH) -> DepthPrior:
     """Depth and its uncertainty from the capture's local spectra alone: [C, H, W] in [0, 1] -> two maps [H, W]."""
     planes = half_planes(bank)
     costs = window_costs(capture, planes, noise, mismatch)
     return depth_of_costs(costs, planes.psi, (capture.shape[-2], capture.shape[-1]))[1]
 
 
-def window_costs(capture: Tensor, planes: PsfBank, noise: float, mismatch: float = MISMATCH) -> np.ndarray:
+def window_costs(capture: Tensor, planes: PsfBank, noise: Level, mismatch: float = MISMATCH) -> np.ndarray:
     """Cost of each plane in each window: its negative log-likelihood, discounted for overlap, [P, h, w]."""
     return -depth_likelihood(capture, planes, noise, mismatch=mismatch).numpy() / OVERLAP
 
@@ -106,18 +106,18 @@ class Start:
 
 
 def start_at(
-    capture: Tensor, bank: PsfBank, prior: DepthPrior, noise: float = ROUNDING, model_error: float = 0.0
+    capture: Tensor, bank: PsfBank, prior: DepthPrior, noise: Level = ROUNDING, model_error: float = 0.0
 ) -> Start:
     """A start from depth that is known by other means: its image by deconvolution, the depth's edges moved to it."""
     psi = prior.psi.to(capture)
     camera = MaskedDCM(bank, (capture.shape[-2], capture.shape[-1])).to(capture.device).at(psi)
-    allowed = max(START_NOISE, noise, model_error)
+    allowed = at_least(noise, max(START_NOISE, model_error))
     sharp = deconvolve(camera, capture, bank.in_latent(capture), allowed, START_REWEIGHTINGS).clamp(0, 1)
     return Start(sharp, snap_to_edges(psi, sharp), prior.psi_std.to(capture), trusted(psi))
 
 
 def find_start(
-    capture: Tensor, bank: PsfBank, noise: float = ROUNDING, mismatch: float = MISMATCH, model_error: float = 0.0
+    capture: Tensor, bank: PsfBank, noise: Level = ROUNDING, mismatch: float = MISMATCH, model_error: float = 0.0
 ) -> Start:
     """Depth from the capture's local spectra, its image by deconvolution, and the depth's edges moved to the image's.
 
@@ -129,10 +129,10 @@ def find_start(
     """
     size = (capture.shape[-2], capture.shape[-1])
     camera = MaskedDCM(bank, size).to(capture.device)
-    planes = half_planes(bank)
+    planes, allowed = half_planes(bank), at_least(noise, max(START_NOISE, model_error))
 
     def image_at(psi: Tensor, begin: Tensor, n_reweightings: int) -> Tensor:
-        return deconvolve(camera.at(psi), capture, begin, max(START_NOISE, noise, model_error), n_reweightings)
+        return deconvolve(camera.at(psi), capture, begin, allowed, n_reweightings)
 
     def attempt(costs: np.ndarray, former: Attempt | None) -> Attempt:
         psi_grid, prior = depth_of_costs(costs, planes.psi, size)

@@ -27,7 +27,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dpcip.camera.noise import ROUNDING
+from dpcip.camera.noise import ROUNDING, Level, typical
 from dpcip.initialization.level_mixture import LANES, N_LEVELS, mixed
 from dpcip.optics.psf import PsfBank
 
@@ -112,7 +112,7 @@ class LikelihoodTables:
     factors: float32 [P, F, levels, C^2 + 1], log2-likelihood per feature. used: [F], which frequencies of a window's
     rfft2 are looked at. pairs: float32 [F], 1 for a frequency that stands for its mirror image, too, with which it
     shares one complex number; 1/2 for one whose mirror image is there as well, or itself. mixture: float32 [levels,
-    levels], how a frequency's level is spread around its window's. window: float32 [N, N].
+    levels], how a frequency's level is spread around its window's. window: float32 [N, N]. noise: see `of`.
     """
 
     factors: np.ndarray
@@ -120,6 +120,7 @@ class LikelihoodTables:
     pairs: np.ndarray
     mixture: np.ndarray
     window: Tensor
+    noise: float
 
     @classmethod
     def of(
@@ -153,16 +154,24 @@ class LikelihoodTables:
             pairs[used].numpy(),
             mixture.numpy(),
             window.float(),
+            noise,
         )
 
-    def score(self, capture: Tensor) -> Tensor:
+    def score(self, capture: Tensor, noise: Tensor | None = None) -> Tensor:
         """Log-likelihood of each plane around every fourth pixel: float32 [P, ceil(H / 4), ceil(W / 4)].
 
-        capture: [C, H, W] in [0, 1], linear in light. Values are defined up to a constant in each column; neighbouring
-        windows overlap, so they are not independent. On the CPU, with torch's number of threads; strip by strip, so
-        that the memory beside capture and result stays below 200 MB (a row of windows may take more).
+        capture: [C, H, W] in [0, 1], linear in light. noise: its standard deviation, [C, H, W], where it is not the
+        tables' own everywhere; a window whose noise is larger counts as one of so much less contrast. Values are
+        defined up to a constant in each column; neighbouring windows overlap, so they are not independent. On the CPU,
+        with torch's number of threads; strip by strip, so that the memory beside capture and result stays below 200 MB
+        (a row of windows may take more).
         """
-        return torch.cat([self._strip(patches) for patches in self._strips(capture.float().cpu())], dim=1)
+        capture = capture.float().cpu()
+        if noise is None:
+            return torch.cat([self._strip(windows) for windows in self._strips(capture)], dim=1)
+        variance = noise.float().cpu().square().mean(dim=0, keepdim=True)
+        together = self._strips(torch.cat([capture, variance]))
+        return torch.cat([self._strip(windows[:-1], windows[-1]) for windows in together], dim=1)
 
     def _strips(self, capture: Tensor) -> Iterator[Tensor]:
         """Windows [C, rows, columns, N, N] around every STRIDE_PX-th pixel, about CHUNK or one row at once."""
@@ -172,9 +181,12 @@ class LikelihoodTables:
         windows = mirrored.unfold(1, n, STRIDE_PX).unfold(2, n, STRIDE_PX)
         yield from windows.split(max(1, CHUNK // (windows.shape[0] * windows.shape[2])), dim=1)
 
-    def _strip(self, windows: Tensor) -> Tensor:
-        """[C, rows, columns, N, N] -> [P, rows, columns]."""
+    def _strip(self, windows: Tensor, variance: Tensor | None = None) -> Tensor:
+        """Windows [C, rows, columns, N, N], their noise [rows, columns, N, N] -> [P, rows, columns]."""
         mean = (windows * self.window**2).sum(dim=(-2, -1), keepdim=True)
+        if variance is not None:  # noise of the tables' size, and the texture with it
+            within = (variance * self.window**2).sum(dim=(-2, -1), keepdim=True)
+            windows, mean = windows * (self.noise / within.sqrt()), mean * (self.noise / within.sqrt())
         spectra = torch.fft.rfft2((windows - mean) * self.window).flatten(3).flatten(1, 2).numpy()
         score = np.empty((len(self.factors), spectra.shape[1]), np.float32)
         starts = np.arange(0, spectra.shape[1], LANES)
@@ -210,9 +222,10 @@ def _factors(texture: Tensor, noise: float) -> Tensor:
 def depth_likelihood(
     capture: Tensor,
     bank: PsfBank,
-    noise: float = ROUNDING,
+    noise: Level = ROUNDING,
     window_px: int = WINDOW_PX,
     mismatch: float = MISMATCH,
 ) -> Tensor:
     """`LikelihoodTables.score` with tables for this capture alone."""
-    return LikelihoodTables.of(bank, noise, window_px, mismatch).score(capture)
+    tables = LikelihoodTables.of(bank, typical(noise), window_px, mismatch)
+    return tables.score(capture, noise if isinstance(noise, Tensor) else None)

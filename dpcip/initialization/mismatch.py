@@ -18,6 +18,7 @@ from scipy.ndimage import uniform_filter
 from torch import Tensor
 
 from dpcip.camera.models import MaskedDCM
+from dpcip.camera.noise import Level, at_least, noise_level
 from dpcip.initialization.initialize import START_NOISE, depth_of_costs, window_costs
 from dpcip.initialization.likelihood import MISMATCH, half_planes
 from dpcip.optics.psf import PsfBank
@@ -46,8 +47,12 @@ class Mismatch:
     residual: float
 
 
-def estimate_mismatch(capture: np.ndarray, bank: PsfBank, noise: float, share: float | None = None) -> Mismatch:
+def estimate_mismatch(
+    capture: np.ndarray, bank: PsfBank, noise: float, share: float | None = None, shot: float = 0.0
+) -> Mismatch:
     """The mismatch of a capture [C, H, W] in [0, 1] and a bank. share: if it is known; then only the error is found.
+
+    noise, shot: standard deviation of its noise, and variance of its shot noise at full scale.
 
     Of a large capture its most textured part is looked at. The share is sought only if the camera takes more channels
     than it sees colours, as dual pixels do: with as many unknowns as observations a wrong depth explains nearly as
@@ -55,22 +60,23 @@ def estimate_mismatch(capture: np.ndarray, bank: PsfBank, noise: float, share: f
     """
     part = torch.as_tensor(_most_textured(capture), dtype=torch.float32)
     bank = replace(bank, psf=bank.psf.float())
-    allowed = max(noise, START_NOISE)
+    level = noise_level(part, noise, shot)
+    allowed = at_least(level, START_NOISE)
     first = share or MISMATCH
-    residual = _residual(part, bank, noise, allowed, first)
-    median = _median_block(residual) / allowed
+    residual = _residual(part, bank, level, allowed, first)
+    median = _median_block(residual / allowed)
     if median <= RIGHT:
         return Mismatch(first, 0.0, median)
     left = {first: float(residual.std())}
     if share is None and bank.n_channels > bank.n_latent:
-        left |= {u: float(_residual(part, bank, noise, allowed, u).std()) for u in SHARES}
+        left |= {u: float(_residual(part, bank, level, allowed, u).std()) for u in SHARES}
     if not np.isfinite(left[first]):
         return Mismatch(first, 0.0, median)
     chosen = min(u for u, error in left.items() if error <= CLOSE * min(left.values()))
     return Mismatch(chosen, left[chosen], median)
 
 
-def _residual(capture: Tensor, bank: PsfBank, noise: float, allowed: float, share: float) -> Tensor:
+def _residual(capture: Tensor, bank: PsfBank, noise: Level, allowed: Level, share: float) -> Tensor:
     """What a deconvolution of one round leaves at the depth that the likelihood finds: [C, H, W]."""
     planes, size = half_planes(bank), (capture.shape[-2], capture.shape[-1])
     depth = depth_of_costs(window_costs(capture, planes, noise, share), planes.psi, size)[1]

@@ -16,7 +16,7 @@ from safetensors.torch import save
 from scipy.fft import dctn
 from torch import Tensor
 
-from dpcip.camera.noise import ROUNDING
+from dpcip.camera.noise import ROUNDING, Level, typical
 from dpcip.initialization.initialize import DepthPrior, depth_prior
 from dpcip.initialization.likelihood import STRIDE_PX
 from dpcip.learnt.network import RANGE, DepthNet, Shape
@@ -61,15 +61,16 @@ class LearntDepth:
         )
 
     @torch.no_grad()
-    def prior(self, capture: Tensor, bank: PsfBank, noise: float = ROUNDING) -> DepthPrior:
+    def prior(self, capture: Tensor, bank: PsfBank, noise: Level = ROUNDING) -> DepthPrior:
         """Depth and its standard deviation: [C, H, W] in [0, 1] -> two maps [H, W], rad.
 
         The network avoids gross errors, the likelihood alone is the finer of the two where it is right: where both
         nearly agree (AGREE), depth by likelihood is taken.
         """
-        if noise not in self._tables:
-            self._tables[noise] = VolumeTables(network_planes(bank), noise)
-        volumes = self._tables[noise].read(capture)
+        level = typical(noise)
+        if level not in self._tables:
+            self._tables[level] = VolumeTables(network_planes(bank), level)
+        volumes = self._tables[level].read(capture, noise if isinstance(noise, Tensor) else None)
         height, width = capture.shape[-2:]
         missing = (0, -width % STRIDE_PX, 0, -height % STRIDE_PX)
         whole = F.pad(capture.float().cpu()[None], missing, mode="replicate")

@@ -60,9 +60,9 @@ class VolumeTables:
             for window, correlation in priors
         ]
 
-    def read(self, capture: Tensor) -> Volumes:
-        """[C, H, W] in [0, 1] -> what the network reads of it."""
-        costs = torch.stack([-table.score(capture) for table in self.tables])
+    def read(self, capture: Tensor, noise: Tensor | None = None) -> Volumes:
+        """[C, H, W] in [0, 1] -> what the network reads of it. noise: see `LikelihoodTables.score`."""
+        costs = torch.stack([-table.score(capture, noise) for table in self.tables])
         least = costs.amin(dim=1)
         evidence = torch.empty_like(least)
         for window in set(self.windows):  # likelihoods of different windows cannot be compared

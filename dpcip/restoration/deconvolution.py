@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from dpcip.camera.models import LayeredBlur
+from dpcip.camera.noise import Level
 
 NOISE = 0.5 / 255  # standard deviation of the capture, rounding and the model's own error together
 EXPONENT = 0.3  # the prior's energy grows as |gradient|^0.3: nearly scale-free, as natural images are
@@ -78,18 +79,18 @@ def deconvolve(
     camera: LayeredBlur,
     capture: Tensor,
     start: Tensor,
-    noise: float = NOISE,
+    noise: Level = NOISE,
     n_reweightings: int = REWEIGHTINGS,
 ) -> Tensor:
     """An image x with small `|camera(x) - capture|^2 / sigma^2 + prior(x)`: [L, H, W], not clipped to [0, 1].
 
-    camera: the masked DCM at a depth map. start: an image to begin from; the prior is not convex, so a better start
-    ends in a better image. Iteratively reweighted least squares, each solved by conjugate gradients. From the second
-    on sigma, at first `noise`, is in each neighbourhood what it turns out to be (DOUBT): where the model at this depth
-    misses the capture by far, the depth or the PSFs are wrong, and an image that explained it all the same would
-    oscillate.
+    camera: the masked DCM at a depth map. noise: one standard deviation, or a map [C, H, W]. start: an image to begin
+    from; the prior is not convex, so a better start ends in a better image. Iteratively reweighted least squares, each
+    solved by conjugate gradients. From the second on sigma, at first `noise`, is in each neighbourhood what it turns
+    out to be (DOUBT): where the model at this depth misses the capture by far, the depth or the PSFs are wrong, and an
+    image that explained it all the same would oscillate.
     """
-    x, trust = start, torch.full_like(capture[:1], 1 / noise**2)
+    x, trust = start, torch.ones_like(capture[:1]) * (1 / noise**2)
     for number in range(n_reweightings):
         if number:
             missed = _windowed((camera(x) - capture).square().mean(dim=0, keepdim=True))

@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from dpcip.camera.noise import estimate_noise
+from dpcip.camera.noise import estimate_noise, estimate_shot_noise
 from dpcip.initialization.mismatch import estimate_mismatch
 from dpcip.learnt.depth import LearntDepth, shipped, weights_for
 from dpcip.optics.psf import PsfBank
@@ -40,21 +40,23 @@ def prepared(
 ) -> Settings:
     """The settings with what this photograph [C, H, W], linear in [0, 1], tells of its noise and of the PSFs.
 
-    noise: its standard deviation, full scale 1; None: estimated. mismatch: share of the texture that the PSFs do not
-    explain; None: estimated. If that is more than its noise, a warning says so and calls the photograph `name`.
-    learn_optics: ring phases and aperture are learnt near those of the bank's optics.
+    noise: its standard deviation, full scale 1; None: estimated, and its shot noise with it. mismatch: share of the
+    texture that the PSFs do not explain; None: estimated. If that is more than its noise, a warning says so and calls
+    the photograph `name`. learn_optics: ring phases and aperture are learnt near those of the bank's optics.
     """
-    settings = dataclasses.replace(settings, noise=noise or estimate_noise(light))
+    read, shot = (noise, 0.0) if noise else estimate_shot_noise(light) or (estimate_noise(light), 0.0)
+    settings = dataclasses.replace(settings, noise=read, shot=shot)
     if learn_optics:
         settings = dataclasses.replace(settings, learn_phases_rad=PHASE_REACH_RAD, learn_scale=SCALE_REACH)
         return dataclasses.replace(settings, mismatch=mismatch or settings.mismatch)
     if settings.camera != "masked":
         return dataclasses.replace(settings, mismatch=mismatch or settings.mismatch)
-    found = estimate_mismatch(light, bank, settings.noise, mismatch)
+    found = estimate_mismatch(light, bank, read, mismatch, shot)
     if found.model_error:
+        told = -10 * math.log10(read**2 + shot * float(light.mean()))
         log.warning(
             f"{name}: {bank.source} explains it to {-20 * math.log10(found.model_error):.0f} dB only (its noise: "
-            f"{-20 * math.log10(settings.noise):.0f} dB), so image and depth follow it less closely (mismatch "
+            f"{told:.0f} dB), so image and depth follow it less closely (mismatch "
             f"{found.share:g}); if the PSFs ought to be better, check bank, tone curve (--gamma) and --white"
         )
     return dataclasses.replace(settings, mismatch=found.share, model_error=found.model_error)

@@ -50,6 +50,7 @@ class Settings:
     spike_factor: float | None = None  # a loss above so many times the recent median is rolled back; NaN always is
     convergence_window: int | None = None  # the loss fell by less than 5 % in so many iterations: cool down, then stop
     noise: float = ROUNDING  # standard deviation of the capture's noise, full scale 1 (camera/noise.py estimates it)
+    shot: float = field(default=0.0, metadata=LATER)  # variance of its shot noise at full scale; `noise` is the rest
     # What the PSFs do not explain (initialization/mismatch.py estimates both): of the texture, a share of its
     # amplitude, for the likelihood of depth; of the capture, a standard deviation, full scale 1, for the image. 0: no
     # more than the noise.
@@ -75,6 +76,8 @@ class Settings:
                 f"settings: noise is {self.noise}, psi_tv {self.psi_tv}; noise must lie between 0 and 1, psi_tv be "
                 "finite and not negative"
             )
+        if not 0 <= self.shot < 1:
+            raise InputError(f"settings: shot is {self.shot}; it must be a variance, 0 or more and below 1")
         if not (0 < self.mismatch < 1 and 0 <= self.model_error < 1):
             raise InputError(
                 f"settings: mismatch is {self.mismatch}, model_error {self.model_error}; the first must lie between 0 "
@@ -87,11 +90,6 @@ class Settings:
             )
         if not 0 < self.learning_rate < 1:
             raise InputError(f"settings: learning_rate is {self.learning_rate}; it must lie between 0 and 1")
-
-    @property
-    def misfit(self) -> float:
-        """Standard deviation of what an image need not explain of the capture: its noise, or the model's error."""
-        return max(self.noise, self.model_error)
 
 
 # "paper" is the paper and its released code: 5001 iterations, float32. Its blurs go through the FFT, which gives the

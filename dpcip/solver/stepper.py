@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from dpcip.camera.noise import at_least, noise_level, typical
 from dpcip.generators.registry import make_generator
 from dpcip.initialization.initialize import Start, depth_prior, find_start, start_at, uncertainty
 from dpcip.learnt.depth import LearntDepth, weights_for
@@ -77,6 +78,8 @@ class Stepper:
         self.settings = settings
         self.device = device
         self.capture = capture.to(device)
+        self.noise = noise_level(self.capture, settings.noise, settings.shot)
+        self._misfit = at_least(self.noise, settings.model_error)  # what an image need not explain of the capture
         self.learnt = learnt or weights_for(bank) if settings.depth == "learnt" else None
         size = (capture.shape[-2], capture.shape[-1])
         generator = make_generator(
@@ -177,7 +180,7 @@ class Stepper:
         settings = self.settings
         first = settings.warmup_iterations + max(settings.l2_iterations, settings.guide_iterations)
         window, begun = settings.convergence_window, self.iteration > settings.warmup_iterations
-        fitted = window is not None and begun and explained(self.fits_db[-1], settings.misfit)
+        fitted = window is not None and begun and explained(self.fits_db[-1], typical(self._misfit))
         if self.converged_at is None and (fitted or converged(self.losses[first:], window)):
             self.converged_at = self.iteration
 
@@ -209,7 +212,7 @@ class Stepper:
         """Image and psi from the capture's local spectra, computed once."""
         if self.start is None:
             with torch.no_grad():
-                noise, error = self.settings.noise, self.settings.model_error
+                noise, error = self.noise, self.settings.model_error
                 if self.learnt:
                     prior = self.learnt.prior(self.capture, self.bank, noise)
                     self.start = start_at(self.capture, self.bank, prior, noise, error)
@@ -222,7 +225,7 @@ class Stepper:
         if self.start:
             prior = self.start.prior
         else:
-            prior = depth_prior(self.capture, self.bank, self.settings.noise, self.settings.mismatch)
+            prior = depth_prior(self.capture, self.bank, self.noise, self.settings.mismatch)
         return uncertainty(psi, prior, self.bank)
 
     def finished(self) -> Estimate:
@@ -249,9 +252,9 @@ class Stepper:
         if not self.settings.refine:
             return found
         with torch.no_grad():
-            sharp, psi = refined(self.capture, self.bank, found.sharp, found.psi, self.settings.misfit)
+            sharp, psi = refined(self.capture, self.bank, found.sharp, found.psi, self._misfit)
         better = dataclasses.replace(found, sharp=sharp, psi=psi)
-        noise = max(NOISE, self.settings.misfit)
+        noise = max(NOISE, typical(self._misfit))
         return better if self._squared_error(better) <= max(self._squared_error(found), noise**2) else found
 
     def _squared_error(self, found: Estimate) -> float:
