@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import math
+import shutil
 from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
@@ -24,6 +25,9 @@ from dpcip.evaluation.figures import (
 )
 from dpcip.utils.errors import InputError
 from dpcip.utils.files import write_json, write_npy
+
+
+UNFINISHED = ".dpcip.saving"  # folder of a result that is being written
 
 
 @dataclass(frozen=True)
@@ -62,20 +66,28 @@ class Solution:
     def save(self, directory: Path) -> None:
         """Writes all_in_focus.png, depth.npy (m), psi.npy and psi_std.npy (rad), preview.png and, last, report.json.
 
-        An image of neither one nor three channels goes to all_in_focus.npy, too, [L, H, W]: no PNG could hold it. An
-        old report goes first, so that a report always belongs to the files beside it. Raises OSError if it cannot.
+        An image of neither one nor three channels goes to all_in_focus.npy, too, [L, H, W]: no PNG could hold it. All
+        are written beside first and then take their places, the old report going first: so a report always belongs to
+        the files beside it, and where there is no room, nothing changes. Raises OSError if it cannot.
         """
         directory = Path(directory)
-        (directory / "report.json").unlink(missing_ok=True)
-        write_image(directory / "all_in_focus.png", self.sharp)
-        (directory / "all_in_focus.npy").unlink(missing_ok=True)
-        if len(self.sharp) not in (1, 3):
-            write_npy(directory / "all_in_focus.npy", self.sharp)
-        write_npy(directory / "depth.npy", self.depth_m)
-        write_npy(directory / "psi.npy", self.psi)
-        write_npy(directory / "psi_std.npy", self.psi_std)
-        save_figure(directory / "preview.png", self.plot())
-        write_json(directory / "report.json", self.report)
+        aside = directory / UNFINISHED
+        shutil.rmtree(aside, ignore_errors=True)  # of a save that was killed
+        try:
+            write_image(aside / "all_in_focus.png", self.sharp)
+            if len(self.sharp) not in (1, 3):
+                write_npy(aside / "all_in_focus.npy", self.sharp)
+            write_npy(aside / "depth.npy", self.depth_m)
+            write_npy(aside / "psi.npy", self.psi)
+            write_npy(aside / "psi_std.npy", self.psi_std)
+            save_figure(aside / "preview.png", self.plot())
+            write_json(aside / "report.json", self.report)
+            for name in ("report.json", "all_in_focus.npy"):
+                (directory / name).unlink(missing_ok=True)
+            for file in sorted(aside.iterdir(), key=lambda file: file.name == "report.json"):
+                file.replace(directory / file.name)
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
 
     def plot(self) -> Figure:
         """Six pictures: capture, all-in-focus image, residual; depth, its uncertainty, depth where most certain."""
