@@ -8,6 +8,7 @@ import pytest
 
 from dpcip.data.datasets import TAUAGENT_PLACES
 from dpcip.evaluation.metrics import depth_as_released
+from dpcip.evaluation.scores import ALSO
 from dpcip.optics.lens import PSI_RANGE, Lens
 from dpcip.optics.psf import PsfBank
 from dpcip.paper.tables import (
@@ -28,7 +29,6 @@ from dpcip.paper.tables import (
     peak_verdict,
     verdict,
 )
-from dpcip.evaluation.scores import ALSO
 
 
 @pytest.mark.parametrize(

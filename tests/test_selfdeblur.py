@@ -17,8 +17,8 @@ from dpcip.baselines.motion import motion_kernel, motion_pair
 from dpcip.baselines.non_local import NonLocal
 from dpcip.baselines.selfdeblur import Deblurring, Networks, Recipe, blur
 from dpcip.evaluation.alignment import kernel_similarity
-from dpcip.paper.tables import PSNR_ALIGNED, comparison
 from dpcip.evaluation.scores import ALSO
+from dpcip.paper.tables import PSNR_ALIGNED, comparison
 from dpcip.study.cases import Case, photograph
 from dpcip.study.runs import run_study, save_reports
 from dpcip.utils.errors import InputError

@@ -185,7 +185,7 @@ def _check_folder(out: Path, overwrite: bool) -> None:
     strange = [name for name in WRITTEN if (out / name).exists()]
     if strange and not ours and not overwrite:
         raise InputError(
-            f"{out / strange[0]}: was not written by dpcip and would be lost; choose another folder, or give --overwrite"
+            f"{out / strange[0]}: is none of dpcip's and would be lost; choose another folder, or give --overwrite"
         )
 
 
@@ -204,15 +204,17 @@ def _tell_what_it_is_worth(name: str, solution: Solution, bank: PsfBank) -> None
     """Says so if the depth means little: nothing in the photograph tells it, or it lies beyond the bank's planes."""
     low, high = bank.psi_range
     if np.median(solution.psi_std) > UNSURE * (high - low) / np.sqrt(12):
-        log.warning(f"{name}: has hardly any texture that tells depth; depth.npy means little (psi_std.npy says how so)")
+        log.warning(
+            f"{name}: has hardly any texture that tells depth; depth.npy means little (see psi_std.npy)"
+        )
         return
     margin = 0.1 * (high - low) / (len(bank.psi) - 1)
     ends = {low: solution.psi < low + margin, high: solution.psi > high - margin}
     for psi, there in ends.items():
         if there.mean() > AT_THE_END:
             log.warning(
-                f"{name}: {there.mean():.0%} of it is found at psi = {psi:g}, where {bank.source} ends; depth.npy means "
-                "little: the scene lies beyond the planes, or the PSFs are another camera's"
+                f"{name}: {there.mean():.0%} of it is found at psi = {psi:g}, where {bank.source} ends; depth.npy "
+                "means little: the scene lies beyond the planes, or the PSFs are another camera's"
             )
 
 

@@ -126,7 +126,7 @@ def _read_tiff(path: Path) -> Samples:
         page = series.keyframe
         _check_page(page, path)
         shape = series.shape if not series.axes.endswith("YX") else (*series.shape[-2:], *series.shape[:-2])
-        _check_bytes(shape, series.dtype.itemsize if series.dtype else 1, path)
+        _check_bytes(shape, np.dtype(series.dtype).itemsize, path)
         n_bytes = path.stat().st_size
         for part in series.pages:
             if part is not None and any(o + n > n_bytes or not n for o, n in _segments(part)):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dpcip.data.images import MOST_SATURATED, Samples, check_size, read_samples, unused_levels
+from dpcip.data.images import MOST_SATURATED, Samples, check_size, load_array, read_samples, unused_levels
 from dpcip.data.tone_curve import ToneCurve
 from dpcip.utils.errors import InputError
 from dpcip.utils.files import existing_file, one_line
@@ -91,9 +91,7 @@ def read_photo(
     if views:
         samples, highest, orientation = _stacked([path, *views], n_channels)
     else:
-        samples, highest, orientation = (
-            _develop(path, reading.black) if is_raw else read_samples(path, n_channels)
-        )
+        samples, highest, orientation = _develop(path, reading.black) if is_raw else read_samples(path, n_channels)
     kind = str(samples.dtype)
     found = _white_of(samples, path, reading) if highest == np.inf and reading.white is None else None
     _check_full_scale(samples, highest, path, reading.white)
@@ -173,6 +171,16 @@ def _white_of(samples: np.ndarray, path: Path, reading: Reading) -> float:
         f"{path}: values up to {samples.max():.3g}; full scale is taken to be {brightest:.4g} (--white says other)"
     )
     return brightest
+
+
+def common_white(paths: Sequence[Path]) -> float | None:
+    """One full scale for all arrays of floats among the files, whose ratios mean something; None if there are none.
+
+    1 if that fits their values, else the largest of all.
+    """
+    arrays = [load_array(path) for path in paths if path.suffix.lower() in (".npy", ".npz")]
+    brightest = max((float(np.nanmax(a)) for a in arrays if a.dtype.kind == "f"), default=None)
+    return brightest if brightest is None or not DIM <= brightest <= 1 else 1.0
 
 
 def _cropped(samples: np.ndarray, roi: tuple[int, int, int, int] | None, path: Path) -> np.ndarray:

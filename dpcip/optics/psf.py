@@ -51,8 +51,8 @@ def _radial_intensity(optics: Optics, psi: float, wavelength_nm: float, radius_p
     n_nodes = 40 + int(0.6 * (abs(psi) / scale + frequency.max()))
     if n_nodes > MOST_NODES:
         raise InputError(
-            f"PSF: psi = {psi:g}, airy_px {optics.airy_px:g} and {wavelength_nm:g} nm make {n_nodes // 2} rings of light "
-            f"within its taps; check their units, or ask for fewer taps (--size) or planes (--psi)"
+            f"PSF: psi = {psi:g}, airy_px {optics.airy_px:g} and {wavelength_nm:g} nm make {n_nodes // 2} rings of "
+            "light within its taps; check their units, or ask for fewer taps (--size) or planes (--psi)"
         )
     node, weight = np.polynomial.legendre.leggauss(n_nodes)
     amplitude = np.zeros(radius_px.shape, dtype=complex)
@@ -170,8 +170,8 @@ class PsfBank:
             raise InputError(f"kernel size {size}: use {MOST_TAPS} taps at most")
         if (n_values := len(psi) * len(optics.wavelengths_nm) * size**2) > MOST_VALUES:
             raise InputError(
-                f"PSF bank: {len(psi)} planes of {size}x{size} taps are {n_values:.2g} numbers, over {MOST_VALUES:.0e}; "
-                "use fewer planes (--psi) or taps (--size)"
+                f"PSF bank: {len(psi)} planes of {size}x{size} taps are {n_values:.2g} numbers, over "
+                f"{MOST_VALUES:.0e}; use fewer planes (--psi) or taps (--size)"
             )
         kernels = [[synthesise_psf(optics, p, w, size) for w in optics.wavelengths_nm] for p in psi]
         psf = torch.tensor(np.array(kernels), dtype=torch.float32)
@@ -251,7 +251,9 @@ def _read_npz(path: Path) -> Contents:
         known = {"psf", "psi", "dioptres", "latent", *vars(Lens())}
         strange = [name for name in archive.files if name not in known and archive[name].size == 1]
         if strange:  # a lens's number under another name would be taken for the published camera's
-            raise InputError(f"{path}: has unknown numbers {', '.join(strange)}; the lens's are {', '.join(vars(Lens()))}")
+            raise InputError(
+                f"{path}: has unknown numbers {', '.join(strange)}; the lens's are {', '.join(vars(Lens()))}"
+            )
         lens = Lens(**{name: float(archive[name].item()) for name in vars(Lens()) if name in archive.files})
         psf = archive["psf"]
         if "psi" in archive.files:

@@ -26,7 +26,6 @@ from dpcip.evaluation.figures import (
 from dpcip.utils.errors import InputError
 from dpcip.utils.files import write_json, write_npy
 
-
 UNFINISHED = ".dpcip.saving"  # folder of a result that is being written
 
 

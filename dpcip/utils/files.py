@@ -15,7 +15,6 @@ from filelock import FileLock, Timeout
 
 from dpcip.utils.errors import InputError
 
-
 LOCK = ".dpcip.lock"  # in the folder that it guards, so that all who see the folder see the lock
 
 
