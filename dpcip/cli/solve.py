@@ -168,8 +168,9 @@ def solve_command(
         report = solution.report
         if report["stopped_by"] != "max_seconds":
             forget(out)
+    done = f"{report['iterations']} iterations" if report["iterations"] else "the start, refined,"
     click.echo(
-        f"{out}: {report['iterations']} iterations in {report['seconds']:.0f} s, "
+        f"{out}: {done} in {report['seconds']:.0f} s, "
         f"data fit {report['data_fit_db']:.1f} dB, stopped by {report['stopped_by']}; look at {out / 'preview.png'}"
     )
 
@@ -204,9 +205,7 @@ def _tell_what_it_is_worth(name: str, solution: Solution, bank: PsfBank) -> None
     """Says so if the depth means little: nothing in the photograph tells it, or it lies beyond the bank's planes."""
     low, high = bank.psi_range
     if np.median(solution.psi_std) > UNSURE * (high - low) / np.sqrt(12):
-        log.warning(
-            f"{name}: has hardly any texture that tells depth; depth.npy means little (see psi_std.npy)"
-        )
+        log.warning(f"{name}: has hardly any texture that tells depth; depth.npy means little (see psi_std.npy)")
         return
     margin = 0.1 * (high - low) / (len(bank.psi) - 1)
     ends = {low: solution.psi < low + margin, high: solution.psi > high - margin}

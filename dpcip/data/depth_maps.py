@@ -13,6 +13,7 @@ from dpcip.data.images import describe_channels, load_array, read_pixels
 from dpcip.optics.lens import Lens
 from dpcip.utils.errors import InputError
 from dpcip.utils.files import existing_file, one_line, replacing
+from dpcip.utils.quiet import silenced
 
 Unit = Literal["m", "psi"]
 DPT_TAG = 202021.25  # first float32 of a .dpt file (the MPI-Sintel depth format)
@@ -163,11 +164,13 @@ def write_dpt(path: Path, values: np.ndarray) -> None:
 
 def _read_exr(path: Path) -> np.ndarray:
     try:
-        with OpenEXR.File(str(path), separate_channels=True) as file:
+        with silenced(), OpenEXR.File(str(path), separate_channels=True) as file:
             parts = range(len(file.parts))
             channels = {name: channel.pixels for part in parts for name, channel in file.channels(part).items()}
     except Exception as error:  # the binding raises bare exceptions
         raise InputError(f"{path}: cannot be read as OpenEXR ({one_line(error)[:120]}); export it again") from error
+    if not channels:
+        raise InputError(f"{path}: is damaged, no channel of it can be read; export it again")
     return np.asarray(channels[_depth_channel(path, list(channels))])
 
 

@@ -6,7 +6,6 @@ a file says of its orientation is heeded in all of them, so that rows and column
 
 from __future__ import annotations
 
-import logging
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +21,7 @@ from tifffile import COMPRESSION, PHOTOMETRIC
 
 from dpcip.utils.errors import InputError
 from dpcip.utils.files import existing_file, one_line, replacing
+from dpcip.utils.quiet import overheard
 
 MIN_SIDE_PX = 64  # the generator halves an image five times and needs two pixels left
 MOST_CHANNELS = 4  # that the last axis of an array may have to be taken for them
@@ -31,8 +31,9 @@ MOST_SATURATED = 0.75  # share of the samples at full scale
 TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 PNG_START = b"\x89PNG\r\n\x1a\n"
 ORIENTATION = 274  # number of the tag, in TIFF and Exif
-READ_BY_PILLOW = ("JPEG", "MPO", "BMP", "WEBP", "PPM")
+READ_BY_PILLOW = ("JPEG", "BMP", "WEBP", "PPM")
 JPEG_IN_TIFF = (COMPRESSION.OJPEG, COMPRESSION.JPEG)  # tifffile makes RGB of their YCbCr
+UNCHECKED = {COMPRESSION.LZW: imagecodecs.lzw_decode, COMPRESSION.PACKBITS: imagecodecs.packbits_decode}
 LUMINANCES = (PHOTOMETRIC.MINISBLACK, PHOTOMETRIC.RGB, PHOTOMETRIC.PALETTE)
 
 
@@ -121,7 +122,7 @@ def _read_other(path: Path) -> Samples:
 
 
 def _read_tiff(path: Path) -> Samples:
-    with _heard("tifffile") as complaints, tifffile.TiffFile(path) as file:
+    with overheard("tifffile") as complaints, tifffile.TiffFile(path) as file:
         series = _the_picture(file, path)
         page = series.keyframe
         _check_page(page, path)
@@ -131,6 +132,9 @@ def _read_tiff(path: Path) -> Samples:
         for part in series.pages:
             if part is not None and any(o + n > n_bytes or not n for o, n in _segments(part)):
                 raise InputError(f"{path}: is damaged (it ends too early, or leaves parts out); export it again")
+        if page.compression in UNCHECKED:
+            _check_lengths([part for part in series.pages if part is not None], page, file)
+        palette = page.colormap if page.photometric == PHOTOMETRIC.PALETTE else None
         levels = series.asarray()
     if complaints:
         raise InputError(f"{path}: is damaged ({complaints[0][:120]}); export it again")
@@ -139,7 +143,7 @@ def _read_tiff(path: Path) -> Samples:
     if series.axes.endswith("YX") and levels.ndim == 3:  # planes or grey pages come first
         levels = np.moveaxis(levels, 0, -1)
     if page.photometric == PHOTOMETRIC.PALETTE:
-        levels = _coloured(levels, page.colormap, path)
+        levels = _coloured(levels, palette, path)
     is_float = np.issubdtype(levels.dtype, np.floating)
     bits = page.bitspersample if levels.dtype == np.uint16 and page.photometric != PHOTOMETRIC.PALETTE else None
     highest = 1.0 if is_float else float(2**bits - 1 if bits else np.iinfo(levels.dtype).max)
@@ -147,26 +151,30 @@ def _read_tiff(path: Path) -> Samples:
     return Samples(levels, highest, _orientation(int(tag.value) if tag else 1))
 
 
+def _check_lengths(
+    parts: list[tifffile.TiffPage | tifffile.TiffFrame], page: tifffile.TiffPage, file: tifffile.TiffFile
+) -> None:
+    """Raises ValueError if a strip or tile does not hold as much as it must: a turned bit changes the length.
+
+    LZW and PackBits have no checksum, and their decoders stop where enough has come.
+    """
+    height, width = (page.tilelength, page.tilewidth) if page.is_tiled else (page.rowsperstrip, page.imagewidth)
+    samples = 1 if page.planarconfig == 2 else page.samplesperpixel
+    row = -(-width * samples * page.bitspersample // 8)
+    last = page.imagelength % height or height  # rows of a last strip, which some writers fill up
+    n_strips = -(-page.imagelength // height)
+    decode = UNCHECKED[COMPRESSION(page.compression)]
+    for part in parts:
+        for number, (offset, count) in enumerate(_segments(part)):
+            file.filehandle.seek(offset)
+            found = len(decode(file.filehandle.read(count)))
+            at_the_end = not page.is_tiled and number % n_strips == n_strips - 1
+            if found != height * row and not (at_the_end and found == last * row):
+                raise ValueError(f"a strip of {height * row} bytes holds {found}")
+
+
 def _segments(page: tifffile.TiffPage | tifffile.TiffFrame) -> Iterator[tuple[int, int]]:
     return zip(page.dataoffsets, page.databytecounts, strict=True)
-
-
-@contextmanager
-def _heard(name: str) -> Iterator[list[str]]:
-    """Collects the errors that a library logs, and keeps all that it logs from the user's screen."""
-    heard: list[str] = []
-    logger = logging.getLogger(name)
-
-    def note(record: logging.LogRecord) -> bool:
-        if record.levelno >= logging.ERROR:
-            heard.append(" ".join(record.getMessage().split()))
-        return False
-
-    logger.addFilter(note)
-    try:
-        yield heard
-    finally:
-        logger.removeFilter(note)
 
 
 def _the_picture(file: tifffile.TiffFile, path: Path) -> tifffile.TiffPageSeries:
@@ -275,7 +283,7 @@ def load_array(path: Path) -> np.ndarray:
         if path.suffix.lower() == ".npy":  # mapped: what a damaged header claims takes no memory
             loaded = np.load(path, allow_pickle=False, mmap_mode="r")
         else:
-            with np.load(path, allow_pickle=False) as archive:
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
                 names = list(archive.keys())
                 if len(names) != 1:
                     raise InputError(f"{path}: holds {len(names)} arrays {names[:5]}; save the one you want alone")
@@ -304,8 +312,10 @@ def _read_array(path: Path) -> np.ndarray:
 
 
 def _asked(n_channels: int | None) -> str:
-    if n_channels in (3, None):
+    if n_channels is None:
         return "save it as plain RGB without alpha"
+    if n_channels == 3:
+        return "3 are wanted: save it as plain RGB without alpha, or give PSFs of so many channels"
     if n_channels == 1:
         return "one is wanted: save it as a grey image"
     return f"{n_channels} are wanted: so many grey files or pages, or .npy [{n_channels}, H, W]"

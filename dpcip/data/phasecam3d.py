@@ -83,8 +83,8 @@ def height_map_bank(height_m: np.ndarray) -> PsfBank:
 def fetch(root: Path = CAPTURES) -> Path:
     """Downloads the photograph and the mask, and writes the capture's folder below `root`; returns the folder.
 
-    Files that are there already are not downloaded again, and capture.yaml and bank.npz are left as they are. Raises InputError if
-    a file cannot be had or is not the one that is meant.
+    Files that are there already are not downloaded again, and capture.yaml and bank.npz are left as they are. Raises
+    InputError if a file cannot be had or is not the one that is meant.
     """
     folder = root / "phasecam3d"
     picture = folder / "image.png"

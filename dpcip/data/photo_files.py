@@ -94,15 +94,16 @@ def read_photo(
         samples, highest, orientation = _develop(path, reading.black) if is_raw else read_samples(path, n_channels)
     kind = str(samples.dtype)
     found = _white_of(samples, path, reading) if highest == np.inf and reading.white is None else None
-    _check_full_scale(samples, highest, path, reading.white)
-    samples = _cropped(samples, reading.roi, path)
-    check_size(samples.shape[:2], str(path))
     black = 0.0 if is_raw or reading.black is None else reading.black  # LibRaw has subtracted a raw file's
     white = reading.white if reading.white is not None else found or highest
     if not 0 <= black < white <= highest:
         raise InputError(
             f"{path}: black level {black:g} and white level {white:g}; they must rise, within 0 to {highest:g}"
         )
+    if not is_raw:
+        _check_full_scale(samples, highest, path, reading.white)
+    samples = _cropped(samples, reading.roi, path)
+    check_size(samples.shape[:2], str(path))
     if samples.dtype != np.float64:
         samples = samples.astype(np.float32)
     values = ((samples.transpose(2, 0, 1) - black) / (white - black)).clip(0, 1).astype(np.float32)
@@ -124,7 +125,10 @@ def read_photo(
 
 
 def _check_full_scale(samples: np.ndarray, highest: float, path: Path, white: float | None) -> None:
-    """Raises InputError where the histogram says that the white level is not what was told or taken for it."""
+    """Raises InputError where the histogram says that the white level is not what was told or taken for it.
+
+    The whole picture decides, whatever part of it is used.
+    """
     if white is None:
         if told := unused_levels(samples, highest):
             raise InputError(

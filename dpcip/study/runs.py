@@ -21,6 +21,7 @@ from dpcip.study.cases import solve_case
 from dpcip.utils.errors import InputError
 from dpcip.utils.files import write_json
 from dpcip.utils.progress_stream import PROGRESS_FILE, progress_stream
+from dpcip.utils.quiet import overheard
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -132,10 +133,11 @@ class _Steps:
 
 def _on_cluster(cases: Sequence[Planned], work: Path, address: str, bar: tqdm, solve: Callable[..., Row]) -> list[Row]:
     """One solve a worker. A worker that dies gives its solve to another, which goes on from the checkpoint."""
-    from distributed import Client, CommClosedError, KilledWorker  # a second to import, and seldom needed
+    from distributed import Client, KilledWorker  # a second to import, and seldom needed
+    from distributed.comm.core import CommClosedError
 
     kept = f"what is solved is kept in {work / 'solves'}, and the same command goes on from there"
-    with _quiet("distributed"):
+    with overheard("distributed"):
         try:
             client = Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
         except (OSError, ValueError, TypeError, RuntimeError) as error:
@@ -152,18 +154,6 @@ def _on_cluster(cases: Sequence[Planned], work: Path, address: str, bar: tqdm, s
         finally:
             with suppress(Exception):  # a dead scheduler's
                 client.close(timeout=2)
-
-
-@contextmanager
-def _quiet(name: str) -> Iterator[None]:
-    """Keeps what a library logs from the screen: whatever matters is told in our one line."""
-    logger = logging.getLogger(name)
-    handlers, propagate = logger.handlers, logger.propagate
-    logger.handlers, logger.propagate = [logging.NullHandler()], False
-    try:
-        yield
-    finally:
-        logger.handlers, logger.propagate = handlers, propagate
 
 
 def _await_workers(client: Client, address: str) -> None:
