@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -32,8 +33,8 @@ from dpcip.utils.machine import use_threads
 
 RESULT_FILES = ("all_in_focus.png", "depth.npy", "psi.npy", "psi_std.npy", "preview.png")
 WRITTEN = (*RESULT_FILES, "all_in_focus.npy", "report.json")
-UNSURE = 0.5  # of the standard deviation of a depth that might be any in the range: what is less sure means little
-AT_THE_END = 0.9  # share of the pixels whose depth lies in the first or last tenth of a plane: the bank ends too early
+UNSURE = 0.7  # of the standard deviation of a depth that might be any in the range: what is less sure means little
+AT_THE_END = 0.85  # share of the pixels whose depth lies in the first or last tenth of a plane: the bank ends too early
 SEED = click.IntRange(0, 2**32 - 1)
 existing = click.Path(path_type=Path)
 log = logging.getLogger("dpcip")
@@ -196,7 +197,11 @@ def _save(solution: Solution, out: Path) -> None:
         solution.save(out)
     except OSError as error:
         elsewhere = Path(tempfile.mkdtemp(prefix=f"dpcip-{out.resolve().name}-"))
-        solution.save(elsewhere)
+        try:
+            solution.save(elsewhere)
+        except OSError:  # no room there, either: the checkpoint, if there is one, is all there is
+            shutil.rmtree(elsewhere, ignore_errors=True)
+            raise error from None
         told = f"{error.filename or out}: cannot be written ({error.strerror or error})"
         raise InputError(f"{told}; the result is kept in {elsewhere}, move it from there") from error
 
