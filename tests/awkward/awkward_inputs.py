@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -19,11 +19,12 @@ from dpcip.data.images import upright
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a command came to: its status, the lines on stdout, and those on stderr but the progress bar's."""
+    """What a command came to: its status, the lines on stdout and stderr, and what it logged (for a user: stderr)."""
 
     status: int
     out: list[str]
     err: list[str]
+    told: list[str] = field(default_factory=list)
 
     @property
     def line(self) -> str:

@@ -14,14 +14,24 @@ from dpcip.cli import main as cli
 
 
 @pytest.fixture
-def dpcip(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Dpcip:
+def dpcip(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> Dpcip:
+    caplog.set_level("INFO", "dpcip")
+
     def run(*arguments: object) -> Outcome:
         capfd.readouterr()
+        caplog.clear()
         monkeypatch.setattr("sys.argv", ["dpcip", *map(str, arguments)])
         with pytest.raises(SystemExit) as stop:
             cli.main()
         out, err = capfd.readouterr()
-        return Outcome(int(stop.value.code or 0), out.splitlines(), [line for line in err.splitlines() if line.strip()])
+        return Outcome(
+            int(stop.value.code or 0),
+            out.splitlines(),
+            [line for line in err.splitlines() if line.strip()],
+            caplog.messages,
+        )
 
     return run
 

@@ -845,7 +845,7 @@ def _noise() -> None:
 
 def _told(outcome: Outcome, words: str) -> None:
     assert outcome.status == 0, outcome
-    assert sum("depth.npy means little" in line and words in line for line in outcome.err) == 1, outcome
+    assert sum("depth.npy means little" in line and words in line for line in outcome.told) == 1, outcome
 
 
 TABLES = {
