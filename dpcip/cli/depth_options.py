@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +12,10 @@ import click
 import numpy as np
 
 from dpcip.cli.finite_range import FiniteRange
-from dpcip.data.depth_maps import Unit, check_range, read_depth
+from dpcip.data.depth_maps import LARGEST, Unit, at_largest, check_range, read_depth
 from dpcip.optics.lens import Lens
+
+log = logging.getLogger("dpcip")
 
 
 @dataclass(frozen=True)
@@ -23,7 +26,13 @@ class DepthReading:
     invalid: tuple[float, ...] = ()
 
     def read(self, path: Path, unit: Unit, holes: bool = False) -> np.ndarray:
-        """The map [H, W], as `read_depth`."""
+        """The map [H, W], as `read_depth`; the log tells of pixels at the largest level, which may mean no depth."""
+        n_largest = 0 if LARGEST in self.invalid else at_largest(path)
+        if n_largest:
+            log.warning(
+                f"{path}: {n_largest} of its pixels are {LARGEST:g}, the largest level; they count as far away "
+                f"(--depth-invalid {LARGEST:g}, if they hold no depth)"
+            )
         return read_depth(path, unit, self.scale, invalid=self.invalid, holes=holes)
 
     def read_within(

@@ -33,6 +33,7 @@ from dpcip.paper.bench import MAIN_VARIANTS, VARIANTS, run_bench
 from dpcip.utils.errors import InputError
 from dpcip.utils.files import spare, write_json, write_npy
 
+BENCH_FILES = ("summary.json", "speed.json", "bench.csv", "bench.md", "bench.png", "cases.csv", "cases.md")
 RESUMABLE = ("solve", "study", "bench", "train")
 SIMULATION_STEP = 0.1  # rad between the simulator's layers
 
@@ -237,11 +238,14 @@ def evaluate(
 @click.option("--seeds", type=click.IntRange(1), default=2, show_default=True, help="Runs of each scene.")
 @click.option("--variants", default=",".join(MAIN_VARIANTS), show_default=True, help=f"Of {'; '.join(VARIANTS)}.")
 @click.option("--report", "only_report", is_flag=True, help="Run nothing: report on the runs that are in the folder.")
-def bench(out: Path, scenes: str, seeds: int, variants: str, only_report: bool) -> None:
+@overwrite_option
+def bench(out: Path, scenes: str, seeds: int, variants: str, only_report: bool, overwrite: bool) -> None:
     """Measure presets and variants: quality along the way, time to the paper's quality, memory.
 
     A few hours on two cores. Interrupted, the same command goes on; runs, also unfinished ones, are kept in OUT/runs.
     """
+    if not (out / "runs").is_dir():  # a bench's folder knows itself by its runs
+        spare([out / name for name in BENCH_FILES], (), overwrite)
     run_bench(out, scenes.split(","), list(range(seeds)), variants.split(","), only_report)
 
 

@@ -28,6 +28,7 @@ USUAL_SCALES = {
     "tenths of a millimetre": 1e-4,
     "micrometres": 1e-6,
 }
+LARGEST = 65535.0
 LEAST_IN_RANGE = 0.05  # share of the pixels: a map with fewer is of another unit, or of another camera
 RANGE_MARGIN = 0.5  # rad beyond the bank's planes that still counts as within
 
@@ -85,6 +86,12 @@ def _stored(path: Path) -> np.ndarray:
     if not (np.issubdtype(values.dtype, np.floating) or values.dtype in (np.uint16, np.uint32)):
         raise InputError(f"{path}: depth samples are {values.dtype}; use floats or 16-bit integers")
     return values
+
+
+def at_largest(path: Path) -> int:
+    """How many pixels of a file of 16-bit integers hold 65535: far away with some cameras, no depth with others."""
+    values = _stored(path)
+    return int((values == LARGEST).sum()) if values.dtype == np.uint16 else 0
 
 
 def _check_depth(values: np.ndarray, unit: Unit, path: Path) -> None:

@@ -23,8 +23,8 @@ MAT_FIELDS = {  # of the released data.mat, and ours
 }
 MAX_PLANES = 2000  # 1400 planes of 71 taps fill 85 MB and take a minute to synthesise
 SUM_TOLERANCE = 1e-3  # how far a PSF's sum may be from 1
-MOST_TAPS = 501  # along a side of a synthesised kernel: it covers a fifth of a photograph's width
-MOST_VALUES = 10**8  # of a bank: 400 MB
+MOST_TAPS = 301  # along a side of a synthesised kernel: 15 planes of 3 colours take half a minute
+MOST_VALUES = 4 * 10**7  # of a bank: 160 MB, a minute or two to synthesise
 MOST_NODES = 1000  # of the quadrature in a ring: finer oscillations than a pixel could show
 
 

@@ -22,7 +22,7 @@ from awkward_inputs import Dpcip, Outcome
 from PIL import Image
 from scipy.io import savemat
 
-from dpcip.data.images import upright
+from dpcip.data.images import read_pixels, upright
 
 Check = Callable[[Outcome], None]
 
@@ -525,6 +525,14 @@ DEPTHS = {
     "evaluate: NaN holes in psi": scored(
         lambda: np.save("d.npy", np.where(np.isnan(_holes(np.nan)), np.nan, _psi())), "d.npy --unit psi", KNOWN
     ),
+    "evaluate: nothing within the range": yes(
+        saved(np.full((64, 64), -2.0), "d.npy"), "evaluate result --depth d.npy --unit psi", lambda o: _not_known(o)
+    ),
+    "simulate: 65535, not told": yes(
+        saved(_holes(65535, np.uint16, 1000), "d.npy"),
+        f"simulate photo.png d.npy --unit m {SIMULATE}",
+        lambda o: _largest(o),
+    ),
     "evaluate: no hole": scored(lambda: None, "depth.npy --unit m", DEPTH.size, holes=False),
     "evaluate: millimetres": no(saved(DEPTH * 1000, "d.npy"), "evaluate result --depth d.npy --unit m", "millimetres"),
     "evaluate: another size": no(
@@ -541,6 +549,16 @@ DEPTHS = {
         "4095",
     ),
 }
+
+
+def _not_known(outcome: Outcome) -> None:
+    assert outcome.status == 0 and sum(line.endswith(" n/a") for line in outcome.out) == 3, outcome
+    assert outcome.out[-1] == "n/a: no pixel has a true depth within the camera's range"
+
+
+def _largest(outcome: Outcome) -> None:
+    assert outcome.status == 0 and "d.npy: 96 of its pixels are 65535" in outcome.told[0], outcome
+
 
 # ---- banks and optics ----
 
@@ -618,9 +636,9 @@ BANKS = {
         f"mask: {{edges: {np.linspace(0, 1, 1001).tolist()}, phases_rad: {[0.0] * 1000}}}", "1000 rings"
     ),
     "psf: a million planes": no(None, "psf --out new.npz --psi -4 10 0.00001", "planes"),
-    "psf: 100001 taps": no(None, "psf --out new.npz --size 100001", "501 taps at most"),
+    "psf: 100001 taps": no(None, "psf --out new.npz --size 100001", "301 taps at most"),
     "psf: even taps": no(None, "psf --out new.npz --size 70", "odd"),
-    "psf: 501 taps of 2000 planes": no(None, "psf --out new.npz --size 501 --psi -4 10 0.01", "fewer planes"),
+    "psf: 301 taps of 1400 planes": no(None, "psf --out new.npz --size 301 --psi -4 10 0.01", "fewer planes"),
     "psf: defocus of a million": no(None, "psf --out new.npz --psi 0 1000000 500000", "rings of light"),
     "psf: planes upside down": no(None, "psf --out new.npz --psi 10 -4 1", "MIN < MAX"),
     "psf: NaN": no(None, "psf --out new.npz --psi nan 4 1", "MIN < MAX"),
@@ -747,6 +765,7 @@ THERE = {
     "plan onto my list": no(mine("l.csv"), "plan --out l.csv", "l.csv: exists"),
     "train onto my weights": no(mine("w.safetensors"), "train --psf bank.npz --out w.safetensors", "exists"),
     "train where nothing can be made": no(None, "train --psf bank.npz --out /proc/w.safetensors", "cannot be written"),
+    "bench beside my table": no(mine("new/bench.csv"), "bench --out new --report", "new/bench.csv: exists"),
     "evaluate a folder that is no result": no(None, "evaluate . --sharp photo.png", "report.json: no such file"),
     "tiles too small are told before the work": no(None, f"{SOLVE_NEW} new --tile 20", "20 px are too few"),
 }
@@ -894,3 +913,10 @@ def test_turning_back_is_right() -> None:
     for orientation, inverse in make.INVERSE.items():
         assert np.array_equal(upright(upright(numbers, inverse), orientation), numbers)
     assert upright(numbers, 6).tolist() == [[3, 0], [4, 1], [5, 2]]  # a quarter turn to the right
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_of_a_jpeg_is_heeded(tmp_path: Path, orientation: int) -> None:
+    stored = Image.fromarray(np.ascontiguousarray(upright(PICTURE, make.INVERSE[orientation])))
+    stored.save(tmp_path / "p.jpg", quality=98, subsampling=0, exif=b"Exif\0\0" + make.exif(orientation))
+    assert np.abs(read_pixels(tmp_path / "p.jpg").astype(int) - PICTURE).mean() < 3
