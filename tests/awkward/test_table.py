@@ -97,6 +97,11 @@ PHOTOS = {
     "ppm": same_light("p.ppm", lambda: Image.fromarray(PICTURE).save("p.ppm")),
     "tiff, plain": tif(),
     "tiff, 16 bits": tif(pixels=SIXTEEN),
+    "tiff, 12 bits packed": same_light(
+        "p.tif",
+        lambda: make.tiff("p.tif", PICTURE.astype(np.uint16) * 16, bitspersample=12, rowsperstrip=1),
+        "--white 4080",
+    ),
     "tiff of floats": tif(pixels=FLOATS),
     "tiff, big-endian": tif(pixels=SIXTEEN, byteorder=">"),
     "BigTIFF": tif(bigtiff=True),
@@ -197,6 +202,15 @@ def _first_part(name: str, share: float, made: Callable[[], object]) -> None:
     Path(name).write_bytes(data[: int(len(data) * share)])
 
 
+def _patched(compression: str | None, **tags: int) -> None:
+    """A TIFF of 70 rows in one strip, some of whose tags say other things."""
+    pixels = np.random.default_rng(1).integers(0, 256, (70, 64, 3), np.uint8)
+    make.tiff("p.tif", pixels, compression=compression, rowsperstrip=70)
+    with tifffile.TiffFile("p.tif", mode="r+b") as file:
+        for name, value in tags.items():
+            file.pages.first.tags[name].overwrite(value)
+
+
 def _damaged_lzw() -> None:
     make.tiff("p.tif", np.random.default_rng(1).integers(0, 256, (64, 64, 3), np.uint8), compression="lzw")
     data = bytearray(Path("p.tif").read_bytes())
@@ -233,6 +247,15 @@ BAD_PHOTOS = {
         "p.npz", lambda: _first_part("p.npz", 0.5, lambda: np.savez("p.npz", a=LIGHT)), "p.npz: cannot be read"
     ),
     "damaged lzw": refused("p.tif", _damaged_lzw, "p.tif: is damaged"),
+    "an lzw strip that holds too much": refused(
+        "p.tif", lambda: _patched("lzw", ImageLength=64, RowsPerStrip=64), "holds"
+    ),
+    "a packbits strip that holds too much": refused(
+        "p.tif", lambda: _patched("packbits", ImageLength=64, RowsPerStrip=64), "holds"
+    ),
+    "a strip left out": refused("p.tif", lambda: _patched(None, StripByteCounts=0), "leaves parts out"),
+    "a strip beyond the end": refused("p.tif", lambda: _patched(None, StripOffsets=10**6), "ends too early"),
+    "tiff in YCbCr": refused("p.tif", lambda: make.tiff("p.tif", photometric="ycbcr"), "no plain light (ycbcr)"),
     "a gif": refused("p.gif", lambda: Image.fromarray(PICTURE).save("p.gif"), "of no known format"),
     "png with alpha": refused("p.png", lambda: make.png("p.png", np.dstack([PICTURE, PICTURE[..., :1]])), "alpha"),
     "tiff with alpha": refused(
@@ -920,3 +943,11 @@ def test_exif_of_a_jpeg_is_heeded(tmp_path: Path, orientation: int) -> None:
     stored = Image.fromarray(np.ascontiguousarray(upright(PICTURE, make.INVERSE[orientation])))
     stored.save(tmp_path / "p.jpg", quality=98, subsampling=0, exif=b"Exif\0\0" + make.exif(orientation))
     assert np.abs(read_pixels(tmp_path / "p.jpg").astype(int) - PICTURE).mean() < 3
+
+
+def test_jpeg_in_a_tiff_is_what_others_read(tmp_path: Path) -> None:
+    """Stored as YCbCr, with half the colours: as Pillow's decoder, which is another one, has it."""
+    options = {"photometric": "rgb", "compression": "jpeg", "metadata": None}
+    tifffile.imwrite(tmp_path / "p.tif", PICTURE, **options)
+    with Image.open(tmp_path / "p.tif") as image:
+        assert np.abs(read_pixels(tmp_path / "p.tif").astype(int) - np.asarray(image.convert("RGB"))).max() <= 1
