@@ -34,7 +34,7 @@ def pytest_xdist_auto_num_workers() -> int:
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
     """A test without the mark `slow` neither solves nor trains nor starts another Python: it fails if it does."""
     global _quick
-    _quick = item.path.parent.name == "tests" and item.get_closest_marker("slow") is None
+    _quick = item.path.parent.name in ("tests", "awkward") and item.get_closest_marker("slow") is None
     try:
         return (yield)
     finally:

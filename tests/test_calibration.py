@@ -232,7 +232,7 @@ def test_tone_curves_of_photograph_and_original(files: Path, monkeypatch, capsys
     write_image(Path("sharp.png"), ToneCurve(2.0).encode(bold_chart()), 16)
     assert run(monkeypatch, *CALIBRATE, "--depth", -3, "--gamma", "srgb", "--sharp-gamma", 2) == 0
     assert read_optics(Path("bank.yaml")).mask.edges == pytest.approx(OTHER.mask.edges, abs=0.003)
-    assert run(monkeypatch, *CALIBRATE, "--depth", -3) == 2
+    assert run(monkeypatch, *CALIBRATE, "--depth", -3, "--overwrite") == 2
     assert "tone curves" in capsys.readouterr().err
 
 
@@ -244,7 +244,7 @@ def test_what_is_read_is_not_overwritten(files: Path, monkeypatch, capsys, optio
     given[at] = f"../{files.name}/{name}"
     before = Path(name).read_bytes()
     assert run(monkeypatch, *given, "--depth", -3) == 2
-    assert f"{name}: would be overwritten" in capsys.readouterr().err and Path(name).read_bytes() == before
+    assert f"{name}: is read, and would be overwritten" in capsys.readouterr().err and Path(name).read_bytes() == before
 
 
 def test_optics_of_an_earlier_calibration_do_not_stay_beside_measured_planes(tmp_path: Path) -> None:

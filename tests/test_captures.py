@@ -158,6 +158,18 @@ def test_fetch_refuses_other_files(site: Path, tmp_path: Path, monkeypatch: pyte
     assert not (tmp_path / "b" / "phasecam3d" / "image.png").exists()
 
 
+def test_fetch_leaves_what_is_anothers(site: Path, tmp_path: Path) -> None:
+    """A picture of the user's own is not replaced, nor a bank that he put there."""
+    home = phasecam3d.fetch(tmp_path)
+    (home / "bank.npz").write_bytes(b"mine")
+    phasecam3d.fetch(tmp_path)
+    assert (home / "bank.npz").read_bytes() == b"mine"
+    (home / "image.png").write_bytes(b"mine")
+    with pytest.raises(InputError, match="image.png: is another picture than PhaseCam3D's"):
+        phasecam3d.fetch(tmp_path)
+    assert (home / "image.png").read_bytes() == b"mine"
+
+
 def test_fetch_without_a_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(phasecam3d, "REPOSITORY", "http://127.0.0.1:9")  # nobody listens there
     with pytest.raises(InputError, match="could not be fetched"):

@@ -466,7 +466,7 @@ def _thumbnail() -> None:
 GREY_BANK = {"psf": np.full((3, 1, 5, 5), 1 / 25, np.float32)}
 NOT_LIGHT: dict[str, tuple[Callable[[], object], str, str]] = {
     "grey with alpha": (lambda: Image.new("LA", (70, 70), (9, 255)).save("p.png"), "p.png", "an alpha channel"),
-    "palette of a TIFF": (lambda: Image.new("P", (70, 70), 3).save("p.tif"), "p.tif", "no plain light (palette)"),
+    "palette of a TIFF": (lambda: Image.new("P", (70, 70), 3).save("p.tif"), "p.tif", "has 3 channels"),
     "negative": (_tiff(np.eye(70, dtype=np.uint8), photometric="miniswhite"), "p.tif", "(miniswhite)"),
     "pages of two sizes": (
         lambda: (
@@ -474,9 +474,9 @@ NOT_LIGHT: dict[str, tuple[Callable[[], object], str, str]] = {
             tifffile.imwrite("p.tif", np.eye(80, dtype=np.uint8), append=True),
         ),
         "p.tif",
-        "2 pages, not alike",
+        "holds 2 pictures (70x70, 80x80)",
     ),
-    "thumbnail first": (_thumbnail, "p.tif", "another picture within its first one"),
+    "thumbnail first": (_thumbnail, "p.tif", "holds 2 pictures (70x70, 140x140)"),
     "below black": (
         lambda: write_npy(Path("p.npy"), np.random.default_rng(0).normal(size=(70, 70))),
         "p.npy",

@@ -18,6 +18,8 @@ N_PHASES = 3000  # sets of phases that it tries with each
 PHASE_REACH_RAD = 15.0  # of the phases that it tries, either side of 0
 SCALE_REACH = 0.15  # relative, of airy_px that it tries around the given one
 PSI_REACH = 1.0  # rad, of the defocus offset that it tries around 0
+FARTHEST = 3.0  # a factor of airy_px that no fit goes beyond: a camera whose pixels are not known is not known at all
+MOST_OFFSET = 20.0  # rad, the same for the defocus offset
 LEAST_RING = 0.04  # width of the narrowest ring, as a share of the aperture's radius
 LEAST_CANDIDATES, MOST_CANDIDATES = 3, 12  # of the search's best that are refined
 WELL_FITTED = 2.0  # mean square of the residuals, in units of the noise, at which no further candidate is tried
@@ -105,7 +107,9 @@ class _Model:
 
     def residuals(self, vector: np.ndarray) -> np.ndarray:
         shape, _ = self.split(vector)
-        if np.diff(shape.edges).min() <= 0 or shape.airy_px <= 0:  # a step too far: refuse it
+        scale = shape.airy_px / self.optics.airy_px
+        too_far = not 1 / FARTHEST < scale < FARTHEST or abs(shape.psi_offset) > MOST_OFFSET
+        if too_far or np.diff(shape.edges).min() <= 0:  # refuse the step
             return np.full(self.n_residuals, 1e6)
         parts = []
         for level, noise, profiles in zip(self.levels, self.noise, self.profiles(vector), strict=True):

@@ -26,7 +26,9 @@ KNOT_STEP_PX = 0.5  # between the splines' knots: a synthesised PSF is met to 5e
 MOST_PIXELS = 60_000  # of a level that enter the fit, evenly spread; more add nothing but time
 PIXELS_PER_COEFFICIENT = 10  # below which a level is left out
 LEAST_TEXTURE = 2 / 255  # standard deviation of the sharp image's departure from its mean over a kernel
-UNEXPLAINED = 0.5  # share of the capture's variance that no blur explains: above it the two are not the same view
+UNEXPLAINED = 0.25  # share of the capture's variance that no blur explains: above it the two are not the same view
+SUSPICIOUS = 0.03  # the same share, above which a capture with more detail than its original is taken for the original
+MOST_TAPS = 151  # along a side of a kernel: the splines of larger ones take gigabytes
 MOST_SHIFT_PX = 1.0  # between capture and sharp original
 
 
@@ -54,6 +56,8 @@ class RadialBasis:
     def __init__(self, size: int) -> None:
         if size < 3 or size % 2 == 0:
             raise InputError(f"kernel size {size}: use an odd number of taps, at least 3")
+        if size > MOST_TAPS:
+            raise InputError(f"kernel size {size}: use {MOST_TAPS} taps at most to calibrate")
         self.size = size
         half = size // 2
         self.reach_px = (half + 1) * np.sqrt(2)
@@ -211,11 +215,17 @@ def _checked_shift(chart: Chart, index: np.ndarray, kernels: np.ndarray, psi: fl
     """
     shifts = []
     rows, columns = np.unravel_index(index, chart.psi.shape)
+    swapped = all(_detail(coded) > _detail(sharp) for coded, sharp in zip(chart.coded, chart.sharp, strict=True))
     for sharp, coded, kernel in zip(chart.sharp, chart.coded, kernels, strict=True):
         blurred = cv2.filter2D(sharp.astype(np.float64), -1, kernel)  # symmetric: correlation is convolution
         slopes = np.stack([slope[rows, columns] for slope in np.gradient(blurred)], axis=1)
         wanted = coded[rows, columns]
         residual = wanted - blurred[rows, columns]
+        if swapped and residual.var() > SUSPICIOUS * wanted.var():
+            raise InputError(
+                f"{chart.name}: is sharper than its sharp original, and no blur explains it (it leaves "
+                f"{255 * residual.std():.1f} of {255 * wanted.std():.1f} grey levels); are --coded and --sharp swapped?"
+            )
         found, *_ = np.linalg.lstsq(slopes, -(residual - residual.mean()), rcond=None)
         if residual.var() > UNEXPLAINED * wanted.var() or np.abs(found).max() > MOST_SHIFT_PX:
             raise InputError(
@@ -225,6 +235,11 @@ def _checked_shift(chart: Chart, index: np.ndarray, kernels: np.ndarray, psi: fl
             )
         shifts.append(found)
     return np.array(shifts)
+
+
+def _detail(channel: np.ndarray) -> float:
+    """Share of a picture's contrast [H, W] that lies within three pixels."""
+    return float((channel - cv2.blur(channel, (3, 3))).std() / max(channel.std(), 1e-9))
 
 
 def _equations(chart: Chart, index: np.ndarray, basis: RadialBasis) -> list[np.ndarray]:

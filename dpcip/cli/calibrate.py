@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from pathlib import Path
 
@@ -12,12 +13,16 @@ from dpcip.calibration.calibrate import Calibration
 from dpcip.calibration.calibrate import calibrate as calibrate_camera
 from dpcip.calibration.profiles import Chart
 from dpcip.calibration.report import fit_table, mask_table, write_calibration, written_files
+from dpcip.cli.depth_options import DepthReading, depth_options
+from dpcip.cli.outputs import overwrite_option
 from dpcip.cli.photo_options import photo_options
-from dpcip.data.depth_maps import MILLIMETRE, Unit, psi_of_map, read_depth
-from dpcip.data.photo_files import Reading, read_photo
-from dpcip.optics.lens import Lens, Optics, read_optics
+from dpcip.data.depth_maps import Unit, psi_of_map
+from dpcip.data.images import load_array
+from dpcip.data.photo_files import Reading, common_white, read_photo
+from dpcip.optics.lens import Optics, read_optics
 from dpcip.optics.psf import psi_planes
 from dpcip.utils.errors import InputError
+from dpcip.utils.files import spare
 
 ENERGY_BOXES = (31, 23, 19, 15)  # paper, Table 3
 existing = click.Path(path_type=Path)
@@ -32,7 +37,7 @@ existing = click.Path(path_type=Path)
 @click.option(
     "--unit", type=click.Choice(["m", "psi"]), required=True, help="What DEPTH holds: metres or psi (radians)."
 )
-@click.option("--depth-scale", default=MILLIMETRE, show_default=True, help="Metres a level, for 16-bit depth images.")
+@depth_options
 @click.option("--out", type=existing, required=True, help="Bank to write (.npz); .json, .png and .yaml go beside it.")
 @click.option("--optics", "optics_file", type=existing, help="YAML of lens, wavelengths, airy_px. Default: published.")
 @click.option("--rings", type=click.IntRange(1, 6), default=3, show_default=True, help="Rings of the mask.")
@@ -40,6 +45,7 @@ existing = click.Path(path_type=Path)
     "--psi", nargs=3, type=float, default=(-4, 10, 1), show_default=True, help="First and last plane and step, rad."
 )
 @click.option("--size", default=71, show_default=True, help="Taps along one side of a kernel, odd.")
+@overwrite_option
 def calibrate(
     coded: tuple[Path, ...],
     sharp: tuple[Path, ...],
@@ -47,12 +53,13 @@ def calibrate(
     sharp_gamma: str,
     depth: tuple[str, ...],
     unit: Unit,
-    depth_scale: float,
+    reading: DepthReading,
     out: Path,
     optics_file: Path | None,
     rings: int,
     psi: tuple[float, float, float],
     size: int,
+    overwrite: bool,
 ) -> None:
     """Find a camera's PSF bank from a photograph of a known scene, best a flat chart with fine detail.
 
@@ -63,9 +70,9 @@ def calibrate(
     right, the mask need not be known. Metres also tell the focus distance; psi is taken as it is. If the mask explains
     the photographs, the bank has all planes of --psi; if not, only the measured ones.
     """
-    if out.suffix != ".npz":
+    if out.suffix.lower() != ".npz":
         raise InputError(f"{out}: the bank is written as .npz; choose a name that ends in .npz")
-    _spare({*coded, *sharp, *map(Path, depth), *([optics_file] if optics_file else [])}, out)
+    spare(written_files(out), [*coded, *sharp, *map(Path, depth), optics_file], overwrite)
     if not len(coded) == len(sharp) == len(depth):
         raise InputError(
             f"calibrate: got {len(coded)} --coded, {len(sharp)} --sharp and {len(depth)} --depth; "
@@ -73,10 +80,15 @@ def calibrate(
         )
     planes = psi_planes(*psi)
     optics = read_optics(optics_file) if optics_file else Optics()
-    readings = Reading.of(photo), Reading.of({"gamma": sharp_gamma})
-    charts = [
-        _read_chart(*files, readings, unit, depth_scale, optics.lens) for files in zip(coded, sharp, depth, strict=True)
-    ]
+    one = common_white([*coded, *sharp])  # the gain between photograph and original is part of what is measured
+    coded_reading, sharp_reading = Reading.of(photo), Reading.of({"gamma": sharp_gamma})
+    charts = []
+    for photograph, original, its_depth in zip(coded, sharp, depth, strict=True):
+        light = _read(photograph, coded_reading, one), _read(original, sharp_reading, one)
+        values = _flat(its_depth, unit, light[0].shape[1:])
+        if values is None:
+            values = reading.read(Path(its_depth), unit)
+        charts.append(Chart(*light, psi_of_map(values, unit, optics.lens), str(photograph)))
     calibration = calibrate_camera(charts, optics, rings, planes, size, fit_focus=unit == "m")
     boxes = tuple(box for box in ENERGY_BOXES if box <= size)
     files = write_calibration(out, calibration, boxes)
@@ -86,22 +98,12 @@ def calibrate(
     click.echo(f"written: {', '.join(map(str, files))}")
 
 
-def _spare(given: set[Path], out: Path) -> None:
-    """Raises InputError if a file that is read lies where one will be written."""
-    written = {file.resolve() for file in written_files(out)}
-    for file in given:
-        if file.resolve() in written:
-            raise InputError(f"{file}: would be overwritten by what goes beside {out}; choose another --out")
-
-
-def _read_chart(
-    coded: Path, sharp: Path, depth: str, readings: tuple[Reading, Reading], unit: Unit, depth_scale: float, lens: Lens
-) -> Chart:
-    (photograph, _), (original, _) = (read_photo(*pair) for pair in zip((coded, sharp), readings, strict=True))
-    values = _flat(depth, unit, photograph.shape[1:])
-    if values is None:
-        values = read_depth(Path(depth), unit, depth_scale)
-    return Chart(photograph, original, psi_of_map(values, unit, lens), str(coded))
+def _read(file: Path, reading: Reading, white: float | None) -> np.ndarray:
+    """The light of a file; of an array of floats whose full scale was not told, in shares of `white`."""
+    is_floats = file.suffix.lower() in (".npy", ".npz") and load_array(file).dtype.kind == "f"
+    if is_floats and reading.white is None:
+        reading = dataclasses.replace(reading, white=white)
+    return read_photo(file, reading)[0]
 
 
 def _flat(depth: str, unit: Unit, shape: tuple[int, ...]) -> np.ndarray | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import sys
 from pathlib import Path
 
@@ -13,13 +14,15 @@ from dpcip import __version__
 from dpcip.camera.sensor import Sensor
 from dpcip.camera.simulator import simulate as simulate_capture
 from dpcip.cli.calibrate import ENERGY_BOXES, calibrate
+from dpcip.cli.depth_options import DepthReading, depth_options
 from dpcip.cli.export import export
+from dpcip.cli.outputs import overwrite_option
 from dpcip.cli.solve import SEED, image_file, read_report, solve_command
 from dpcip.cli.study import plan, study
 from dpcip.cli.train import train_command
 from dpcip.data.captures import CAPTURES
-from dpcip.data.depth_maps import MILLIMETRE, Unit, psi_of_map, read_depth
-from dpcip.data.images import read_image, write_image
+from dpcip.data.depth_maps import Unit, check_range, psi_of_map, read_depth
+from dpcip.data.images import read_given_image, read_image, write_image
 from dpcip.data.phasecam3d import fetch as fetch_phasecam3d
 from dpcip.evaluation.alignment import registered_metrics
 from dpcip.evaluation.figures import psf_sheet, save_figure
@@ -29,8 +32,9 @@ from dpcip.optics.lens import Lens, read_optics
 from dpcip.optics.psf import PsfBank, psi_planes
 from dpcip.paper.bench import MAIN_VARIANTS, VARIANTS, run_bench
 from dpcip.utils.errors import InputError
-from dpcip.utils.files import write_json, write_npy
+from dpcip.utils.files import spare, write_json, write_npy
 
+BENCH_FILES = ("summary.json", "speed.json", "bench.csv", "bench.md", "bench.png", "cases.csv", "cases.md")
 RESUMABLE = ("solve", "study", "bench", "train")
 SIMULATION_STEP = 0.1  # rad between the simulator's layers
 
@@ -38,9 +42,6 @@ log = logging.getLogger("dpcip")
 existing = click.Path(path_type=Path)
 unit_option = click.option(
     "--unit", type=click.Choice(["m", "psi"]), required=True, help="What DEPTH holds: metres or defocus psi (radians)."
-)
-scale_option = click.option(
-    "--depth-scale", default=MILLIMETRE, show_default=True, help="Metres per level, for 16-bit integer depth images."
 )
 
 
@@ -67,12 +68,23 @@ def cli() -> None:
 @click.option("--size", default=71, show_default=True, help="Taps along one side of a kernel, odd.")
 @click.option("--optics", type=existing, help="YAML file of lens, mask and wavelengths. Default: the published camera.")
 @click.option("--picture", type=existing, help="Also draw the PSFs to this PNG.")
-def psf(out: Path, psi: tuple[float, float, float], size: int, optics: Path | None, picture: Path | None) -> None:
+@overwrite_option
+def psf(
+    out: Path,
+    psi: tuple[float, float, float],
+    size: int,
+    optics: Path | None,
+    picture: Path | None,
+    overwrite: bool,
+) -> None:
     """Compute the PSF bank of a phase-coded camera: one blur kernel for each depth plane and colour.
 
     psi is defocus in radians: 0 is in focus, positive is nearer, negative farther. Prints the share of energy inside
     small boxes at the plane nearest psi = -4 (the paper's Table 3).
     """
+    if out.suffix.lower() not in (".npz", ".mat"):
+        raise InputError(f"{out}: a PSF bank is saved as .npz or .mat")
+    spare([out, picture] if picture else [out], [optics], overwrite)
     bank = PsfBank.synthesise(read_optics(optics) if optics else None, psi_planes(*psi), size)
     if picture:
         save_figure(picture, psf_sheet(bank, [float(p) for p in np.linspace(*bank.psi_range, min(len(bank.psi), 8))]))
@@ -90,7 +102,7 @@ def psf(out: Path, psi: tuple[float, float, float], size: int, optics: Path | No
 @click.argument("sharp", type=existing)
 @click.argument("depth", type=existing)
 @unit_option
-@scale_option
+@depth_options
 @click.option("--out", type=existing, required=True, help="PNG to write, or .npy: [C, H, W], any channels.")
 @click.option("--psf", "bank_file", type=existing, help="PSF bank. Default: the published camera's, 0.1 rad apart.")
 @click.option("--full-well", type=float, help="Electrons at full scale, for shot noise. Default: none.")
@@ -98,11 +110,12 @@ def psf(out: Path, psi: tuple[float, float, float], size: int, optics: Path | No
 @click.option("--bayer", is_flag=True, help="Through an RGGB mosaic and demosaicing.")
 @click.option("--bits", default=8, show_default=True, help="Bits of the sensor; more than 8 write a 16-bit PNG.")
 @click.option("--seed", type=SEED, default=0, show_default=True, help="Seed of the noise.")
+@overwrite_option
 def simulate(
     sharp: Path,
     depth: Path,
     unit: Unit,
-    depth_scale: float,
+    reading: DepthReading,
     out: Path,
     bank_file: Path | None,
     full_well: float | None,
@@ -110,19 +123,19 @@ def simulate(
     bayer: bool,
     bits: int,
     seed: int,
+    overwrite: bool,
 ) -> None:
     """Photograph a scene, given as SHARP image and DEPTH map, through the phase mask.
 
-    DEPTH may be .dpt, .npy, .exr, .tif or a 16-bit PNG. Depths beyond the camera's range are clipped to it.
+    DEPTH may be .dpt, .npy, .exr, .tif or a 16-bit PNG. Depths beyond the camera's range are clipped to it; a map that
+    nearly all lies beyond is refused. What a file says of its orientation is heeded.
     """
     suffix = out.suffix.lower()
     if suffix not in (".png", ".npy"):
         raise InputError(f"{out}: the capture is written as PNG or .npy; choose a name that ends in .png or .npy")
-    for read in (sharp, depth, bank_file):
-        if read is not None and read.exists() and out.exists() and read.samefile(out):
-            raise InputError(f"{out}: is read, and would be overwritten; choose another name for the capture")
+    spare([out], [sharp, depth, bank_file], overwrite)
     sensor = Sensor(full_well, read_noise, bayer, bits)
-    image, values = read_image(sharp, None), read_depth(depth, unit, depth_scale)
+    image, values = read_given_image(sharp, None), reading.read(depth, unit)
     if image.shape[1:] != values.shape:
         raise InputError(
             f"{depth}: is {values.shape[::-1]} pixels, {sharp} {image.shape[:0:-1]}; they must be the same"
@@ -134,6 +147,7 @@ def simulate(
         )
     if suffix == ".png" and bank.n_channels not in (1, 3):
         raise InputError(f"{out}: a PNG cannot hold {bank.n_channels} channels; choose a name that ends in .npy")
+    check_range(depth, values, unit, bank.lens, bank.psi_range, reading.scale)
     light = simulate_capture(image, psi_of_map(values, unit, bank.lens), bank)
     exposed = sensor.expose(light, seed)
     if suffix == ".npy":
@@ -160,12 +174,12 @@ def fetch(name: str, root: Path) -> None:
 @click.option("--sharp", type=existing, help="True sharp image, of as many channels as the result.")
 @click.option("--depth", type=existing, help="True depth map; with --unit.")
 @click.option("--unit", type=click.Choice(["m", "psi"]), help="What DEPTH holds: metres or defocus psi (radians).")
-@scale_option
+@depth_options
 @click.option(
     "--register", is_flag=True, help="The truth is another exposure: move and scale the image to where it fits best."
 )
 def evaluate(
-    directory: Path, sharp: Path | None, depth: Path | None, unit: Unit | None, depth_scale: float, register: bool
+    directory: Path, sharp: Path | None, depth: Path | None, unit: Unit | None, reading: DepthReading, register: bool
 ) -> None:
     """Compare a result folder (of dpcip solve) with the truth; prints a table and writes metrics.json there.
 
@@ -192,7 +206,7 @@ def evaluate(
     if sharp is not None:
         image = directory / image_file(report)
         estimate = read_image(image, None)
-        truth = read_image(sharp, len(estimate))
+        truth = read_given_image(sharp, len(estimate))
         photograph = report.get("photograph", {})
         if photograph.get("white_found") and not register:
             truth = truth / photograph["white"]
@@ -202,14 +216,20 @@ def evaluate(
         metrics |= registered_metrics(estimate, truth) if register else image_metrics(estimate, truth)
     if depth is not None and unit is not None:
         psi_std = read_depth(directory / "psi_std.npy", "psi")
-        psi_true = psi_of_map(read_depth(depth, unit, depth_scale), unit, lens)
+        values = reading.read_within(depth, unit, lens, (psi_min, psi_max), holes=True)
         check(directory / "psi_std.npy", psi_std.shape)
-        check(depth, psi_true.shape)
-        metrics |= depth_metrics(psi, psi_true, lens, (psi_min, psi_max))
-        metrics |= confidence_metrics(psi, psi_std, psi_true, (psi_min, psi_max))
+        check(depth, values.shape)
+        known = ~np.isnan(values)
+        if not known.all():
+            click.echo(f"{depth}: {(~known).sum()} of its pixels ({(~known).mean():.1%}) hold no depth; left out")
+        psi_true = np.where(known, psi_of_map(np.where(known, values, 1.0), unit, lens), 0.0)
+        metrics |= depth_metrics(psi, psi_true, lens, (psi_min, psi_max), known)
+        metrics |= confidence_metrics(psi[known], psi_std[known], psi_true[known], (psi_min, psi_max))
     width = max(map(len, metrics))
     for name, value in metrics.items():
-        click.echo(f"{name:<{width}}  {value:8.4f}")
+        click.echo(f"{name:<{width}}  {value:8.4f}" if not math.isnan(value) else f"{name:<{width}}       n/a")
+    if any(map(math.isnan, metrics.values())):
+        click.echo("n/a: no pixel has a true depth within the camera's range")
     write_json(directory / "metrics.json", dict(metrics))
 
 
@@ -219,11 +239,14 @@ def evaluate(
 @click.option("--seeds", type=click.IntRange(1), default=2, show_default=True, help="Runs of each scene.")
 @click.option("--variants", default=",".join(MAIN_VARIANTS), show_default=True, help=f"Of {'; '.join(VARIANTS)}.")
 @click.option("--report", "only_report", is_flag=True, help="Run nothing: report on the runs that are in the folder.")
-def bench(out: Path, scenes: str, seeds: int, variants: str, only_report: bool) -> None:
+@overwrite_option
+def bench(out: Path, scenes: str, seeds: int, variants: str, only_report: bool, overwrite: bool) -> None:
     """Measure presets and variants: quality along the way, time to the paper's quality, memory.
 
     A few hours on two cores. Interrupted, the same command goes on; runs, also unfinished ones, are kept in OUT/runs.
     """
+    if not (out / "runs").is_dir():  # a bench's folder knows itself by its runs
+        spare([out / name for name in BENCH_FILES], (), overwrite)
     run_bench(out, scenes.split(","), list(range(seeds)), variants.split(","), only_report)
 
 
@@ -245,6 +268,9 @@ def main() -> None:
     except click.Abort:
         resumable = "; the same command goes on from where it was" if set(sys.argv[1:2]) & set(RESUMABLE) else ""
         message, code = f"interrupted{resumable}", 130
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message())
+        sys.exit(0)
     except click.ClickException as error:
         context = getattr(error, "ctx", None)
         hint = f" (see '{context.command_path} --help')" if context else ""

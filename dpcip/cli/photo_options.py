@@ -16,7 +16,7 @@ def photo_options(command: Callable) -> Callable:
     @click.option("--gamma", help="Tone curve of the photograph: srgb, or a number. Default: 1, linear in light.")
     @click.option("--black", type=float, help="Level of the file that means no light. Default: 0.")
     @click.option("--white", type=float, help="Level that means full scale. Default: the largest of the format.")
-    @click.option("--roi", help="X,Y,W,H: use this part only, in pixels from the upper left. Default: all.")
+    @click.option("--roi", help="X,Y,W,H: use this part only, in pixels from the upper left of the upright picture.")
     @functools.wraps(command)
     def with_photo(**arguments: object) -> object:
         given = {name: arguments.pop(name) for name in NAMES}

@@ -7,12 +7,13 @@ from pathlib import Path
 import click
 
 from dpcip.cli.finite_range import FiniteRange
+from dpcip.cli.outputs import overwrite_option
 from dpcip.solver.cache import WORK
 from dpcip.study.cases import read_plan
 from dpcip.study.plans import plan_of_scale, price, total, write_plan
 from dpcip.study.runs import SCHEDULER, run_study
 from dpcip.utils.errors import InputError
-from dpcip.utils.files import replacing
+from dpcip.utils.files import check_writable, replacing, spare
 
 existing = click.Path(path_type=Path)
 
@@ -20,8 +21,10 @@ existing = click.Path(path_type=Path)
 @click.command()
 @click.option("--out", type=existing, required=True, help="CSV to write, for 'dpcip study'.")
 @click.option("--scale", type=click.Choice(["tutorial", "laptop", "paper"]), default="paper", show_default=True)
-def plan(out: Path, scale: str) -> None:
+@overwrite_option
+def plan(out: Path, scale: str, overwrite: bool) -> None:
     """Write the list of a scale's solves, as params.yaml has them: every frame of Tables 1 and 2, with every seed."""
+    spare([out], (), overwrite)
     from dpcip.paper.pipeline import read_params  # papermill takes a second to import
 
     params = read_params()
@@ -44,6 +47,7 @@ def plan(out: Path, scale: str) -> None:
 )
 @click.option("--size", nargs=2, type=click.IntRange(64), help="Dry run: width and height, if the frames are not here.")
 @click.option("--gpu-speed-up", type=FiniteRange(0, min_open=True), help="Dry run: this, assumed, gives GPU-hours.")
+@overwrite_option
 def study(
     cases: Path,
     out: Path | None,
@@ -52,6 +56,7 @@ def study(
     dry_run: bool,
     size: tuple[int, int] | None,
     gpu_speed_up: float | None,
+    overwrite: bool,
 ) -> None:
     """Solve and score a list of scenes with known depth.
 
@@ -70,7 +75,19 @@ def study(
         raise click.UsageError("Missing option '--out'.")
     if out.suffix.lower() != ".csv":
         raise InputError(f"{out}: the rows are written as CSV; choose a name that ends in .csv")
+    spare([out], [cases], overwrite or _are_rows(out))
+    check_writable(work)
     rows = run_study(read_plan(cases), work, scheduler)
     with replacing(out) as temporary:
         rows.to_csv(temporary, index=False, float_format="%.6g")
     click.echo(f"{out}: {len(rows)} solves; their reports are in {work / 'solves'}")
+
+
+def _are_rows(path: Path) -> bool:
+    """Whether the file holds the scores of a study: the same command, given again, renews them."""
+    try:
+        with path.open(encoding="utf-8") as file:
+            names = file.readline().rstrip("\n").split(",")
+    except (OSError, ValueError):
+        return False
+    return {"frame", "solve", "psnr_db"} <= set(names)

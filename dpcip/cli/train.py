@@ -6,12 +6,14 @@ from pathlib import Path
 
 import click
 
+from dpcip.cli.outputs import overwrite_option
 from dpcip.cli.solve import SEED
 from dpcip.data.captures import camera_in
 from dpcip.learnt.making import make, pays
 from dpcip.learnt.training import Recipe
 from dpcip.optics.psf import PsfBank
 from dpcip.utils.errors import InputError
+from dpcip.utils.files import spare
 
 existing = click.Path(path_type=Path)
 
@@ -23,7 +25,10 @@ existing = click.Path(path_type=Path)
 @click.option("--steps", type=click.IntRange(1), default=2500, show_default=True, help="Steps of the training.")
 @click.option("--seed", type=SEED, default=0, show_default=True, help="Seed of pictures and network.")
 @click.option("--quiet", is_flag=True, help="No progress bar.")
-def train_command(bank_file: Path | None, out: Path, pictures: int, steps: int, seed: int, quiet: bool) -> None:
+@overwrite_option
+def train_command(
+    bank_file: Path | None, out: Path, pictures: int, steps: int, seed: int, quiet: bool, overwrite: bool
+) -> None:
     """Train learnt depth for a camera: a network that reads likelihoods, in about half an hour on two cores.
 
     It learns from made-up pictures photographed through the bank; no photograph is needed. Pictures and checkpoint are
@@ -32,8 +37,7 @@ def train_command(bank_file: Path | None, out: Path, pictures: int, steps: int, 
     """
     if out.suffix != ".safetensors":
         raise InputError(f"{out}: weights are written as .safetensors; choose a name that ends so")
-    if out.exists():
-        raise InputError(f"{out}: exists; choose another name")
+    spare([out], [bank_file], overwrite)
     work = out.with_suffix(".work")
     bank = camera_in(bank_file) if bank_file else PsfBank.synthesise()
     learnt, table = make(bank, Recipe(pictures, steps, seed=seed), work, not quiet)

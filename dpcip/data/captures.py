@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import yaml
 
+from dpcip.data.images import upright
 from dpcip.data.photo_files import JPEG_SUFFIXES, RAW_SUFFIXES, Reading, read_photo
 from dpcip.data.tone_curve import ToneCurve
 from dpcip.optics.lens import read_optics
@@ -17,6 +18,7 @@ from dpcip.utils.clone import TOP
 from dpcip.utils.errors import InputError
 
 CAPTURES = TOP / "data" / "captures"
+TURNED = 1e-2  # of the largest tap: how far PSFs of a mask of rings may be from symmetry
 IMAGE_SUFFIXES = (".png", ".tif", ".tiff", ".npy", ".npz", *JPEG_SUFFIXES, *RAW_SUFFIXES)
 
 
@@ -56,7 +58,7 @@ def bank_of(folder: Path) -> PsfBank:
 
 def camera_in(file: Path) -> PsfBank:
     """The PSFs in a bank's file (.npz, .mat), or of the optics in a YAML file (only those can be learnt)."""
-    if file.suffix in (".yaml", ".yml"):
+    if file.suffix.lower() in (".yaml", ".yml"):
         return PsfBank.synthesise(read_optics(file))
     return PsfBank.load(file).integer_planes()
 
@@ -96,14 +98,27 @@ def read_capture(
     if not path.is_dir():
         reading, bank = Reading.of(options or {}), bank or PsfBank.synthesise()
         light, record = read_photo(path, reading, bank.n_channels, views)
+        _check_turned(path, record, bank)
         return UserCapture(path.stem, light, reading.tone, record, bank)
     if views:
         raise InputError(f"{path}: is a capture's folder; give it alone, or files, one a channel")
     reading, bank = Reading.of({**options_of(path), **(options or {})}), bank or bank_of(path)
     light, record = read_photo(photograph_of(path), reading, bank.n_channels)
+    _check_turned(photograph_of(path), record, bank)
     notes = path / "notes.md"
     text = notes.read_text(encoding="utf-8", errors="replace") if notes.is_file() else ""
     return UserCapture(path.name, light, reading.tone, record, bank, text)
+
+
+def _check_turned(path: Path, record: Mapping[str, object], bank: PsfBank) -> None:
+    """Raises InputError for a photograph that was turned upright, if the PSFs are not the same when turned alike."""
+    orientation = record.get("orientation", 1)
+    kernels = np.moveaxis(bank.psf.numpy(), (2, 3), (0, 1))
+    if isinstance(orientation, int) and np.abs(upright(kernels, orientation) - kernels).max() > TURNED * kernels.max():
+        raise InputError(
+            f"{path}: its orientation tag ({orientation}) turns it, and {bank.source} holds PSFs that are not the same "
+            "turned; remove the tag, so that rows and columns are the sensor's"
+        )
 
 
 def captures(root: Path = CAPTURES) -> Iterator[UserCapture]:

@@ -83,13 +83,17 @@ def height_map_bank(height_m: np.ndarray) -> PsfBank:
 def fetch(root: Path = CAPTURES) -> Path:
     """Downloads the photograph and the mask, and writes the capture's folder below `root`; returns the folder.
 
-    Files that are there already are not downloaded again, and a capture.yaml is left as it is. Raises InputError if
-    a file cannot be had or is not the one that is meant.
+    Files that are there already are not downloaded again, and capture.yaml and bank.npz are left as they are. Raises
+    InputError if a file cannot be had or is not the one that is meant.
     """
     folder = root / "phasecam3d"
+    picture = folder / "image.png"
+    if picture.is_file() and hashlib.sha256(picture.read_bytes()).hexdigest() != PICTURE_SHA256:
+        raise InputError(f"{picture}: is another picture than PhaseCam3D's; give --to another folder")
     _retrieve(PICTURE, f"sha256:{PICTURE_SHA256}", folder, "image.png")
     height_m = _height_map(_retrieve(HEIGHT_MAP, None, folder, "height_map.txt"))
-    height_map_bank(height_m).save(folder / "bank.npz")
+    if not (folder / "bank.npz").exists():
+        height_map_bank(height_m).save(folder / "bank.npz")
     for name, text in (("capture.yaml", CAPTURE_YAML.format(gamma=GAMMA)), ("notes.md", NOTES)):
         if not (folder / name).exists():
             with replacing(folder / name) as temporary:

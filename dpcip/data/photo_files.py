@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dpcip.data.images import check_size, read_samples
+from dpcip.data.images import MOST_SATURATED, Samples, check_size, load_array, read_samples, unused_levels
 from dpcip.data.tone_curve import ToneCurve
 from dpcip.utils.errors import InputError
 from dpcip.utils.files import existing_file, one_line
@@ -21,6 +21,7 @@ WHITE_PERCENTILE = 99.9
 MOST_BELOW_BLACK = 0.05  # share of the pixels: dark parts, whose noise goes below
 DIM = 0.5  # of full scale: a photograph that stays below it is taken for one in another unit
 RAW_WHITE = 65535.0  # LibRaw's 16-bit output is scaled to it
+ORIENTATION_OF_FLIP = {3: 3, 5: 8, 6: 6}  # Exif's number of LibRaw's: half a turn, a quarter left, a quarter right
 
 log = logging.getLogger("dpcip")
 
@@ -76,7 +77,8 @@ def read_photo(
 
     PNG and TIFF of 8 or 16 bits, TIFF of floats in [0, 1], JPEG (with a warning), .npy and .npz [C, H, W] or [H, W],
     and raw files (through the optional package rawpy). views: grey files of the other channels, of the same kind as
-    `path` is then, too. `light = tone.decode((level - black) / (white - black))`, cut off at 0 and 1. An array of
+    `path` is then, too. What a file says of its orientation is heeded, and a region counts in the upright picture.
+    `light = tone.decode((level - black) / (white - black))`, cut off at 0 and 1. An array of
     floats need not be scaled: see `_white_of`. Raises InputError for a file that cannot be used, another number of
     channels, a black level not below white, or a region that reaches beyond the picture.
     """
@@ -87,19 +89,21 @@ def read_photo(
     if is_raw and reading.tone.gamma != 1:
         raise InputError(f"{path}: raw files are linear in light; leave --gamma out")
     if views:
-        samples, highest = _stacked([path, *views], n_channels)
+        samples, highest, orientation = _stacked([path, *views], n_channels)
     else:
-        samples, highest = _develop(path, reading.black) if is_raw else read_samples(path, n_channels)
+        samples, highest, orientation = _develop(path, reading.black) if is_raw else read_samples(path, n_channels)
     kind = str(samples.dtype)
     found = _white_of(samples, path, reading) if highest == np.inf and reading.white is None else None
-    samples = _cropped(samples, reading.roi, path)
-    check_size(samples.shape[:2], str(path))
     black = 0.0 if is_raw or reading.black is None else reading.black  # LibRaw has subtracted a raw file's
     white = reading.white if reading.white is not None else found or highest
     if not 0 <= black < white <= highest:
         raise InputError(
             f"{path}: black level {black:g} and white level {white:g}; they must rise, within 0 to {highest:g}"
         )
+    if not is_raw:
+        _check_full_scale(samples, highest, path, reading.white)
+    samples = _cropped(samples, reading.roi, path)
+    check_size(samples.shape[:2], str(path))
     if samples.dtype != np.float64:
         samples = samples.astype(np.float32)
     values = ((samples.transpose(2, 0, 1) - black) / (white - black)).clip(0, 1).astype(np.float32)
@@ -115,22 +119,44 @@ def read_photo(
     }
     if found is not None and found != 1:
         record["white_found"] = True  # by dpcip: the result is in shares of it, too
+    if orientation != 1:
+        record["orientation"] = orientation  # of the file; the result is upright
     return light, record
 
 
-def _stacked(files: list[Path], n_channels: int) -> tuple[np.ndarray, float]:
+def _check_full_scale(samples: np.ndarray, highest: float, path: Path, white: float | None) -> None:
+    """Raises InputError where the histogram says that the white level is not what was told or taken for it.
+
+    The whole picture decides, whatever part of it is used.
+    """
+    if white is None:
+        if told := unused_levels(samples, highest):
+            raise InputError(
+                f"{path}: holds 16 bits, but its levels end at {samples.max()}; give --white {told:g} if its sensor's "
+                f"full scale is that, or --white {highest:g} if it is so dark"
+            )
+    elif (share := float((samples >= white).mean())) > MOST_SATURATED and samples.max() > white:
+        raise InputError(
+            f"{path}: white level {white:g} leaves {share:.0%} of it saturated; its levels go to {samples.max():g}: "
+            "give --white as the file counts"
+        )
+
+
+def _stacked(files: list[Path], n_channels: int) -> Samples:
     """Grey files of one kind, one a channel, as `read_samples` would give them."""
     if len(files) != n_channels:
         raise InputError(f"{files[0]}: {len(files)} files for PSFs of {n_channels} channels; match them")
     parts = [read_samples(file, 1) for file in files]
-    first = parts[0][0]
-    for file, (samples, _) in zip(files, parts, strict=True):
+    first, highest, orientation = parts[0]
+    for file, (samples, its_highest, its_orientation) in zip(files, parts, strict=True):
         if samples.shape != first.shape:
             sizes = [f"{s.shape[1]}x{s.shape[0]}" for s in (samples, first)]
             raise InputError(f"{file}: is {sizes[0]} pixels, {files[0]} {sizes[1]}; match them")
         if samples.dtype != first.dtype:
             raise InputError(f"{file}: samples are {samples.dtype}, those of {files[0]} {first.dtype}; save them alike")
-    return np.concatenate([samples for samples, _ in parts], axis=2), parts[0][1]
+        if (its_highest, its_orientation) != (highest, orientation):
+            raise InputError(f"{file}: has other bits or another orientation than {files[0]}; save them alike")
+    return Samples(np.concatenate([part.levels for part in parts], axis=2), highest, orientation)
 
 
 def _white_of(samples: np.ndarray, path: Path, reading: Reading) -> float:
@@ -151,6 +177,16 @@ def _white_of(samples: np.ndarray, path: Path, reading: Reading) -> float:
     return brightest
 
 
+def common_white(paths: Sequence[Path]) -> float | None:
+    """One full scale for all arrays of floats among the files, whose ratios mean something; None if there are none.
+
+    1 if that fits their values, else the largest of all.
+    """
+    arrays = [load_array(path) for path in paths if path.suffix.lower() in (".npy", ".npz")]
+    brightest = max((float(np.nanmax(a)) for a in arrays if a.dtype.kind == "f"), default=None)
+    return brightest if brightest is None or not DIM <= brightest <= 1 else 1.0
+
+
 def _cropped(samples: np.ndarray, roi: tuple[int, int, int, int] | None, path: Path) -> np.ndarray:
     if roi is None:
         return samples
@@ -161,11 +197,11 @@ def _cropped(samples: np.ndarray, roi: tuple[int, int, int, int] | None, path: P
     return samples[y : y + height, x : x + width]
 
 
-def _develop(path: Path, black: float | None) -> tuple[np.ndarray, float]:
+def _develop(path: Path, black: float | None) -> Samples:
     """A raw file demosaiced, linear, in the sensor's own colours: uint16 [H, W, 3], and the level of white.
 
     The camera's white balance scales the channels, so that a grey scene is grey; no colour matrix mixes them, since
-    each has PSFs of its own; nothing is turned upright, since the PSFs are the sensor's.
+    each has PSFs of its own. Turned upright, as all files are.
     """
     existing_file(path, "a photograph")
     try:
@@ -181,8 +217,8 @@ def _develop(path: Path, black: float | None) -> tuple[np.ndarray, float]:
                 output_color=rawpy.ColorSpace.raw,
                 use_camera_wb=True,
                 user_black=None if black is None else round(black),
-                user_flip=0,
             )
+            orientation = ORIENTATION_OF_FLIP.get(raw.sizes.flip, 1)
     except (rawpy.LibRawError, OSError) as error:
         raise InputError(f"{path}: cannot be read as a raw file ({one_line(error)}); export it as TIFF") from error
-    return pixels, RAW_WHITE
+    return Samples(pixels, RAW_WHITE, orientation)

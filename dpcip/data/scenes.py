@@ -11,7 +11,7 @@ from scipy.ndimage import distance_transform_edt
 from skimage import data
 from skimage.transform import downscale_local_mean
 
-from dpcip.data.depth_maps import MILLIMETRE, Unit, psi_of_map, read_depth
+from dpcip.data.depth_maps import Unit, psi_of_map, read_depth
 from dpcip.data.images import read_image
 from dpcip.optics.lens import Lens
 from dpcip.utils.errors import InputError
@@ -109,7 +109,7 @@ def _filled(values: np.ndarray, valid: np.ndarray) -> np.ndarray:
 
 
 def read_pair(
-    name: str, sharp: Path, depth: Path, unit: Unit, lens: Lens | None = None, metres_per_level: float = MILLIMETRE
+    name: str, sharp: Path, depth: Path, unit: Unit, lens: Lens | None = None, metres_per_level: float | None = None
 ) -> Scene:
     """A scene from two files. Raises InputError naming the file that cannot be read, or if their sizes differ."""
     image, values = read_image(sharp), read_depth(depth, unit, metres_per_level)

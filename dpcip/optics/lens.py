@@ -16,6 +16,15 @@ from dpcip.utils.errors import InputError
 Array = TypeVar("Array", float, np.ndarray, torch.Tensor)
 
 PSI_RANGE = (-4.0, 10.0)  # rad, the range that the published camera codes (paper, section 3)
+# What a camera can be; a number beyond is in another unit. Metres, millimetres and nanometres lie far enough apart.
+POSSIBLE = {
+    "aperture_radius_mm": (0.01, 200.0, "millimetres"),
+    "reference_wavelength_nm": (200.0, 20_000.0, "nanometres"),
+    "focus_m": (0.001, 300.0, "metres"),
+}
+WAVELENGTHS_NM = (200.0, 20_000.0)  # ultraviolet to thermal infrared
+AIRY_PX = (0.01, 1000.0)
+MOST_RINGS, MOST_WAVELENGTHS = 100, 32
 
 
 @dataclass(frozen=True)
@@ -38,6 +47,9 @@ class Lens:
         for name, value in vars(self).items():
             if not (np.isfinite(value) and value > 0):
                 raise InputError(f"lens: {name} is {value}; it must be a positive number")
+            least, most, unit = POSSIBLE[name]
+            if not least <= value <= most:
+                raise InputError(f"lens: {name} is {value:g}; give {unit}, {least:g} to {most:g}")
 
     @property
     def dioptres_per_psi(self) -> float:
@@ -102,6 +114,8 @@ class RingMask:
             raise InputError(
                 f"mask: {len(self.phases_rad)} phases need {len(self.phases_rad) + 1} edges, got {len(self.edges)}"
             )
+        if len(self.phases_rad) > MOST_RINGS:
+            raise InputError(f"mask: has {len(self.phases_rad)} rings; {MOST_RINGS} are the most")
         if self.edges[0] != 0 or self.edges[-1] != 1 or not np.all(np.diff(self.edges) > 0):
             raise InputError(f"mask: edges {self.edges} must rise from 0 to 1 (fractions of the aperture radius)")
         if not np.all(np.isfinite(self.phases_rad)):
@@ -128,8 +142,16 @@ class Optics:
     def __post_init__(self) -> None:
         if not self.wavelengths_nm or not all(np.isfinite(w) and w > 0 for w in self.wavelengths_nm):
             raise InputError(f"optics: wavelengths {self.wavelengths_nm} must be positive (nanometres)")
+        low, high = WAVELENGTHS_NM
+        if len(self.wavelengths_nm) > MOST_WAVELENGTHS or not all(low <= w <= high for w in self.wavelengths_nm):
+            raise InputError(
+                f"optics: wavelengths {self.wavelengths_nm}; give nanometres, {low:g} to {high:g}, and "
+                f"{MOST_WAVELENGTHS} at most"
+            )
         if not (np.isfinite(self.airy_px) and self.airy_px > 0):
             raise InputError(f"optics: airy_px is {self.airy_px}; it must be positive (pixels)")
+        if not AIRY_PX[0] <= self.airy_px <= AIRY_PX[1]:
+            raise InputError(f"optics: airy_px is {self.airy_px:g}; give pixels, {AIRY_PX[0]:g} to {AIRY_PX[1]:g}")
 
     @property
     def focal_px(self) -> float:

@@ -12,13 +12,20 @@ from scipy.special import j0
 
 from dpcip.optics.lens import PSI_RANGE, Lens, Optics
 from dpcip.utils.errors import InputError
-from dpcip.utils.files import replacing
+from dpcip.utils.files import one_line, replacing
 
 SUBSAMPLES = 5  # a pixel averages the intensity over its area: 5 x 5 points
 RADIAL_STEP_PX = 0.05  # spacing of the radial intensity profile
 MAT_UNITS = "mm, nm, mm"  # of radius, ref_wl and focus_point in a data.mat that we wrote
+MAT_FIELDS = {  # of the released data.mat, and ours
+    *("radius", "ref_wl", "focus_point", "Psi", "min_dist", "psf_kernels", "map_interval", "num_psi_classes"),
+    *("downsample_factor", "dn_fs", "units"),
+}
 MAX_PLANES = 2000  # 1400 planes of 71 taps fill 85 MB and take a minute to synthesise
 SUM_TOLERANCE = 1e-3  # how far a PSF's sum may be from 1
+MOST_TAPS = 301  # along a side of a synthesised kernel: 15 planes of 3 colours take half a minute
+MOST_VALUES = 4 * 10**7  # of a bank: 160 MB, a minute or two to synthesise
+MOST_NODES = 1000  # of the quadrature in a ring: finer oscillations than a pixel could show
 
 
 def psi_planes(psi_min: float = PSI_RANGE[0], psi_max: float = PSI_RANGE[1], step: float = 1.0) -> np.ndarray:
@@ -42,6 +49,11 @@ def _radial_intensity(optics: Optics, psi: float, wavelength_nm: float, radius_p
     scale = wavelength_nm / optics.lens.reference_wavelength_nm
     frequency = np.pi * radius_px / (optics.airy_px * scale)
     n_nodes = 40 + int(0.6 * (abs(psi) / scale + frequency.max()))
+    if n_nodes > MOST_NODES:
+        raise InputError(
+            f"PSF: psi = {psi:g}, airy_px {optics.airy_px:g} and {wavelength_nm:g} nm make {n_nodes // 2} rings of "
+            "light within its taps; check their units, or ask for fewer taps (--size) or planes (--psi)"
+        )
     node, weight = np.polynomial.legendre.leggauss(n_nodes)
     amplitude = np.zeros(radius_px.shape, dtype=complex)
     for inner, outer in zip(optics.mask.edges[:-1], optics.mask.edges[1:], strict=True):
@@ -106,8 +118,12 @@ class PsfBank:
             return f"psi has shape {psi.shape} for {len(psf)} planes of psf; give one psi a plane"
         if len(psi) < 2:
             return "there is one plane; a camera model needs at least two"
-        if not np.isfinite(psi).all() or np.any(np.diff(psi) <= 0):
-            return "psi must be finite and strictly increasing; sort the planes"
+        if not np.isfinite(psi).all():
+            return "psi must be finite; leave other planes out"
+        if (twice := psi[1:][np.diff(psi) == 0]).size:
+            return f"psi = {twice[0]:g} is there twice; keep one plane of each"
+        if np.any(np.diff(psi) < 0):
+            return "psi must be strictly increasing; sort the planes"
         if not torch.isfinite(psf).all():
             return "psf contains NaN or infinity; make the bank anew"
         if psf.min() < 0:
@@ -154,6 +170,13 @@ class PsfBank:
         psi = psi_planes() if psi is None else np.asarray(psi, dtype=np.float64)
         if size < 1 or size % 2 == 0:
             raise InputError(f"kernel size {size}: use an odd, positive number of taps")
+        if size > MOST_TAPS:
+            raise InputError(f"kernel size {size}: use {MOST_TAPS} taps at most")
+        if (n_values := len(psi) * len(optics.wavelengths_nm) * size**2) > MOST_VALUES:
+            raise InputError(
+                f"PSF bank: {len(psi)} planes of {size}x{size} taps are {n_values:.2g} numbers, over "
+                f"{MOST_VALUES:.0e}; use fewer planes (--psi) or taps (--size)"
+            )
         kernels = [[synthesise_psf(optics, p, w, size) for w in optics.wavelengths_nm] for p in psi]
         psf = torch.tensor(np.array(kernels), dtype=torch.float32)
         return cls(psf, psi, optics.lens, "synthesised bank", optics=optics)
@@ -178,12 +201,13 @@ class PsfBank:
 
     def save(self, path: Path) -> None:
         """Writes .npz (`psf`, `psi` and the lens), or .mat in the released code's layout, by the file's ending."""
-        if path.suffix not in (".npz", ".mat"):
+        suffix = path.suffix.lower()
+        if suffix not in (".npz", ".mat"):
             raise InputError(f"{path}: a PSF bank is saved as .npz or .mat")
-        if path.suffix == ".mat" and self.n_latent != self.n_channels:
+        if suffix == ".mat" and self.n_latent != self.n_channels:
             raise InputError(f"{path}: the released code's layout knows no latent channels; save the bank as .npz")
         with replacing(path) as temporary:
-            if path.suffix == ".mat":
+            if suffix == ".mat":
                 savemat(temporary, {"data": _mat_fields(self)}, appendmat=False)
                 return
             with temporary.open("wb") as file:
@@ -203,14 +227,17 @@ class PsfBank:
         if not path.is_file():
             raise InputError(f"{path}: no such file; make a bank with 'dpcip psf --out bank.npz'")
         readers = {".npz": _read_npz, ".mat": _read_mat}
-        if path.suffix not in readers:
+        if path.suffix.lower() not in readers:
             raise InputError(f"{path}: a PSF bank is a .npz or .mat file")
         try:
-            psf, psi, lens, latent = readers[path.suffix](path)
-        except InputError:
-            raise
-        except Exception as error:  # the readers raise many kinds for a damaged file
-            raise InputError(f"{path}: cannot be read as a PSF bank ({error}); make it anew") from error
+            psf, psi, lens, latent = readers[path.suffix.lower()](path)
+        except InputError as error:
+            told = str(error)
+            raise InputError(told if told.startswith(str(path)) else f"{path}: {told}") from error
+        except NotImplementedError as error:  # scipy's for MATLAB's HDF5
+            raise InputError(f"{path}: is a MATLAB 7.3 file; save it with 'save -v7'") from error
+        except (Exception, MemoryError) as error:  # the readers raise many kinds for a damaged file
+            raise InputError(f"{path}: cannot be read as a PSF bank ({one_line(error)[:120]}); make it anew") from error
         if psi.ndim == 1 and len(psi) == len(psf):
             order = np.argsort(psi, kind="stable")
             psf, psi = np.ascontiguousarray(psf[order]), psi[order]
@@ -226,7 +253,13 @@ def _read_npz(path: Path) -> Contents:
         if missing:
             names = " and ".join(sorted(missing))
             raise InputError(f"{path}: has no array {names}; it needs psf [P, C, K, K] and psi (or dioptres) [P]")
-        lens = Lens(**{name: float(archive[name]) for name in vars(Lens()) if name in archive.files})
+        known = {"psf", "psi", "dioptres", "latent", *vars(Lens())}
+        strange = [name for name in archive.files if name not in known and archive[name].size == 1]
+        if strange:  # a lens's number under another name would be taken for the published camera's
+            raise InputError(
+                f"{path}: has unknown numbers {', '.join(strange)}; the lens's are {', '.join(vars(Lens()))}"
+            )
+        lens = Lens(**{name: float(archive[name].item()) for name in vars(Lens()) if name in archive.files})
         psf = archive["psf"]
         if "psi" in archive.files:
             psi = np.asarray(archive["psi"], dtype=np.float64)
@@ -279,6 +312,9 @@ def _mat_lens(struct: np.void, path: Path) -> Lens:
     def value(name: str, default: float) -> float:
         return float(np.asarray(struct[name]).item()) if name in names else default
 
+    lengths = {"radius", "ref_wl", "focus_point"}
+    if (missing := lengths - set(names)) and (strange := set(names) - MAT_FIELDS):
+        raise InputError(f"{path}: has no {', '.join(sorted(missing))}, but {', '.join(sorted(strange))}; rename them")
     radius, wavelength, focus = value("radius", 1.14), value("ref_wl", 455.0), value("focus_point", 900.0)
     if "units" in names and str(np.asarray(struct["units"]).item()) == MAT_UNITS:
         return Lens(radius, wavelength, focus * 1e-3)
@@ -288,6 +324,4 @@ def _mat_lens(struct: np.void, path: Path) -> Lens:
         wavelength *= 1e9 if wavelength < 1e-5 else 1e6
     if focus > 20:  # millimetres: no coded camera focuses at 20 m
         focus *= 1e-3
-    if not 200 <= wavelength <= 3000:
-        raise InputError(f"{path}: ref_wl reads as {wavelength:g} nm; give it in nanometres")
     return Lens(radius, wavelength, focus)

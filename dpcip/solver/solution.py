@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,8 +23,10 @@ from dpcip.evaluation.figures import (
 )
 from dpcip.optics.lens import Lens
 from dpcip.utils.errors import InputError
-from dpcip.utils.files import replacing, write_json, write_npy
+from dpcip.utils.files import write_json, write_npy
 from dpcip.viewer.page import Shown, result_page, small_page
+
+UNFINISHED = ".dpcip.saving"  # folder of a result that is being written
 
 
 @dataclass(frozen=True)
@@ -63,22 +66,29 @@ class Solution:
         """Writes all_in_focus.png, depth.npy (m), psi.npy and psi_std.npy (rad), preview.png, result.html, report.json.
 
         The image has 16 bits; result.html is a page to play with that needs no network. An image of neither one nor
-        three channels goes to all_in_focus.npy, too, [L, H, W]: no PNG could hold it. An old report goes first, so that
-        a report always belongs to the files beside it. Raises OSError if it cannot.
+        three channels goes to all_in_focus.npy, too, [L, H, W]: no PNG could hold it. All are written beside first and
+        then take their places, the old report going first: so a report always belongs to the files beside it, and where
+        there is no room, nothing changes. Raises OSError if it cannot.
         """
         directory = Path(directory)
-        (directory / "report.json").unlink(missing_ok=True)
-        write_image(directory / "all_in_focus.png", self.sharp, bits=16)  # `dpcip export` makes linear light of it
-        (directory / "all_in_focus.npy").unlink(missing_ok=True)
-        if len(self.sharp) not in (1, 3):
-            write_npy(directory / "all_in_focus.npy", self.sharp)
-        write_npy(directory / "depth.npy", self.depth_m)
-        write_npy(directory / "psi.npy", self.psi)
-        write_npy(directory / "psi_std.npy", self.psi_std)
-        save_figure(directory / "preview.png", self.plot())
-        with replacing(directory / "result.html") as temporary:
-            temporary.write_text(result_page(self._shown()), encoding="utf-8")
-        write_json(directory / "report.json", self.report)
+        aside = directory / UNFINISHED
+        shutil.rmtree(aside, ignore_errors=True)  # of a save that was killed
+        try:
+            write_image(aside / "all_in_focus.png", self.sharp, bits=16)  # `dpcip export` makes linear light of it
+            if len(self.sharp) not in (1, 3):
+                write_npy(aside / "all_in_focus.npy", self.sharp)
+            write_npy(aside / "depth.npy", self.depth_m)
+            write_npy(aside / "psi.npy", self.psi)
+            write_npy(aside / "psi_std.npy", self.psi_std)
+            save_figure(aside / "preview.png", self.plot())
+            (aside / "result.html").write_text(result_page(self._shown()), encoding="utf-8")
+            write_json(aside / "report.json", self.report)
+            for name in ("report.json", "all_in_focus.npy"):
+                (directory / name).unlink(missing_ok=True)
+            for file in sorted(aside.iterdir(), key=lambda file: file.name == "report.json"):
+                file.replace(directory / file.name)
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
 
     def plot(self) -> Figure:
         """Six pictures: capture, all-in-focus image, residual; depth, its uncertainty, depth where most certain."""

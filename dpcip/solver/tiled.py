@@ -103,7 +103,8 @@ def solve_within_memory(
 def forget(folder: Path) -> None:
     """Removes what `solve_within_memory` kept: its result is safe."""
     (folder / CHECKPOINT).unlink(missing_ok=True)
-    shutil.rmtree(folder / TILES, ignore_errors=True)
+    if _read_plan(folder / TILES):  # else it is not ours
+        shutil.rmtree(folder / TILES, ignore_errors=True)
 
 
 def chosen_tile_px(

@@ -62,6 +62,13 @@ def overlap_px(n_taps: int) -> int:
     return 2 * (n_taps // 2) + BLEND_PX
 
 
+def check_tile(tile_px: int, n_taps: int) -> None:
+    """Raises InputError for tiles less than twice their overlap long."""
+    least = 2 * overlap_px(n_taps)
+    if tile_px < least:
+        raise InputError(f"tile: {tile_px} px are too few; kernels of {n_taps} taps need tiles of {least} px")
+
+
 def spans(length: int, tile_px: int, n_taps: int) -> list[Span]:
     """The fewest equal spans of at most `tile_px` that cover 0 to `length` and overlap by at least `overlap_px`.
 
@@ -69,9 +76,8 @@ def spans(length: int, tile_px: int, n_taps: int) -> list[Span]:
     its inner ends a span has no weight. None is too short for the generator. Raises InputError for tiles less than
     twice the overlap long.
     """
+    check_tile(tile_px, n_taps)
     overlap = overlap_px(n_taps)
-    if tile_px < 2 * overlap:
-        raise InputError(f"tile: {tile_px} px are too few; kernels of {n_taps} taps need tiles of {2 * overlap} px")
     count = max(1, math.ceil((length - overlap) / (tile_px - overlap)))
     size = math.ceil((length + (count - 1) * overlap) / count)
     size = max(size, min(length, MIN_SIDE_PX))

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from concurrent.futures import CancelledError
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pandas as pd
 from tqdm import tqdm
@@ -18,12 +21,18 @@ from dpcip.study.cases import solve_case
 from dpcip.utils.errors import InputError
 from dpcip.utils.files import write_json
 from dpcip.utils.progress_stream import PROGRESS_FILE, progress_stream
+from dpcip.utils.quiet import overheard
+
+if TYPE_CHECKING:
+    from distributed import Client
 
 SCHEDULER = "DPCIP_SCHEDULER"  # environment variable: address of a Dask scheduler, such as tcp://host:8786
 CONNECT_SECONDS = 20
+WORKER_SECONDS = 45  # in which the first worker has to come
 RETRIES = 2  # of a solve that failed on the cluster
 
 Row = dict[str, Any]
+log = logging.getLogger("dpcip")
 
 
 class Recipe(Protocol):
@@ -124,25 +133,56 @@ class _Steps:
 
 def _on_cluster(cases: Sequence[Planned], work: Path, address: str, bar: tqdm, solve: Callable[..., Row]) -> list[Row]:
     """One solve a worker. A worker that dies gives its solve to another, which goes on from the checkpoint."""
-    from distributed import Client, as_completed  # a second to import, and seldom needed
+    from distributed import Client, KilledWorker  # a second to import, and seldom needed
+    from distributed.comm.core import CommClosedError
 
-    try:
-        client = Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{address}: no Dask scheduler answers there; start one with 'dask scheduler'") from error
-    with client:
-        wide = [worker for worker, threads in client.nthreads().items() if threads > 1]
-        if wide:
-            raise InputError(f"{wide[0]}: this worker would solve several at a time; start it with --nthreads 1")
-        alike: dict[Planned, list[int]] = {}  # listed twice: two workers would claim one solve's folder
-        for number, case in enumerate(cases):
-            alike.setdefault(case, []).append(number)
-        futures = client.map(solve, list(alike), work=work, pure=False, retries=RETRIES)
-        numbers_of = {future.key: numbers for future, numbers in zip(futures, alike.values(), strict=True)}
-        rows: dict[int, Row] = {}
-        for future in as_completed(futures, loop=client.loop):
-            for number in numbers_of[future.key]:
-                rows[number] = future.result()
-                bar.update(cases[number].settings().iterations)
-            bar.set_description(f"study, {len(rows)} of {len(cases)} solved")
+    kept = f"what is solved is kept in {work / 'solves'}, and the same command goes on from there"
+    with overheard("distributed"):
+        try:
+            client = Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
+        except (OSError, ValueError, TypeError, RuntimeError) as error:
+            raise InputError(f"{address}: no Dask scheduler answers there; start one with 'dask scheduler'") from error
+        try:
+            _await_workers(client, address)
+            return _gathered(client, cases, work, bar, solve)
+        except KilledWorker as error:
+            raise InputError(
+                f"{address}: the workers of one solve died again and again (too little memory? see their logs); {kept}"
+            ) from error
+        except (CommClosedError, CancelledError, TimeoutError) as error:
+            raise InputError(f"{address}: the scheduler does not answer any more; start it again: {kept}") from error
+        finally:
+            with suppress(Exception):  # a dead scheduler's
+                client.close(timeout=2)
+
+
+def _await_workers(client: Client, address: str) -> None:
+    """Waits for the first worker, saying so. Raises InputError if none comes, or if one would solve several at once."""
+    end = time.monotonic() + WORKER_SECONDS
+    while not client.nthreads():
+        if time.monotonic() > end:
+            raise InputError(f"{address}: no worker has come; start some with 'dask worker {address} --nthreads 1'")
+        if end - time.monotonic() > WORKER_SECONDS - 1:
+            log.info(f"{address}: has no worker yet; waiting {WORKER_SECONDS} s for one")
+        time.sleep(1)
+    wide = [worker for worker, threads in client.nthreads().items() if threads > 1]
+    if wide:
+        raise InputError(f"{wide[0]}: this worker would solve several at a time; start it with --nthreads 1")
+
+
+def _gathered(client: Client, cases: Sequence[Planned], work: Path, bar: tqdm, solve: Callable[..., Row]) -> list[Row]:
+    """The rows of all cases, in the list's order, as the workers make them."""
+    from distributed import as_completed
+
+    alike: dict[Planned, list[int]] = {}  # listed twice: two workers would claim one solve's folder
+    for number, case in enumerate(cases):
+        alike.setdefault(case, []).append(number)
+    futures = client.map(solve, list(alike), work=work, pure=False, retries=RETRIES)
+    numbers_of = {future.key: numbers for future, numbers in zip(futures, alike.values(), strict=True)}
+    rows: dict[int, Row] = {}
+    for future in as_completed(futures, loop=client.loop):
+        for number in numbers_of[future.key]:
+            rows[number] = future.result()
+            bar.update(cases[number].settings().iterations)
+        bar.set_description(f"study, {len(rows)} of {len(cases)} solved")
     return [rows[number] for number in range(len(cases))]

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import os
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -16,17 +15,58 @@ from filelock import FileLock, Timeout
 
 from dpcip.utils.errors import InputError
 
+LOCK = ".dpcip.lock"  # in the folder that it guards, so that all who see the folder see the lock
+
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yields a temporary path beside `path` and renames it to `path` on success: a kill leaves no half file."""
+    """Yields a temporary path beside `path` and renames it to `path` on success: a kill leaves no half file.
+
+    An OSError that does not say where, or names the temporary file, names `path` instead.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
     try:
         yield temporary
         temporary.replace(path)
+    except OSError as error:
+        if error.filename in (None, str(temporary)):
+            error.filename, error.filename2 = str(path), None
+        raise
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # the folder may be gone, or read-only by now
+            temporary.unlink(missing_ok=True)
+
+
+def spare(written: Iterable[Path], read: Iterable[Path | None] = (), overwrite: bool = False) -> None:
+    """What will be written, checked before the work: raises InputError if a file there would be lost, or none can be.
+
+    read: what the command reads, None for what it does without. overwrite: the user said that files may be replaced.
+    """
+    given = [path for path in read if path is not None and path.exists()]
+    for path in written:
+        if path.exists():
+            if not path.is_file():
+                raise InputError(f"{path}: is there and no file; choose another name")
+            if not overwrite:
+                if any(path.samefile(other) for other in given):
+                    raise InputError(f"{path}: is read, and would be overwritten; choose another name for the result")
+                raise InputError(f"{path}: exists; choose another name, or give --overwrite")
+        check_writable(path.parent)
+
+
+def check_writable(folder: Path) -> None:
+    """Raises InputError unless files can be made in the folder, or in the nearest one above it that is there."""
+    there = folder.absolute()
+    while not there.exists():
+        there = there.parent
+    if not there.is_dir():
+        raise InputError(f"{there}: is not a folder; choose another --out")
+    try:
+        with tempfile.TemporaryFile(dir=there):
+            pass
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be written ({error.strerror}); choose another --out") from error
 
 
 def existing_file(path: Path, what: str) -> Path:
@@ -45,14 +85,25 @@ def one_line(error: Exception) -> str:
 
 @contextmanager
 def claimed(out: Path) -> Iterator[None]:
-    """Makes the folder and holds it against a second solve, by a lock file in the system's temporary folder."""
+    """Makes the folder and holds it against a second process, by a lock file in it.
+
+    The file goes when the work ends, whatever its end; it stays after a kill, and then tells whose the folder is.
+    """
     if out.exists() and not out.is_dir():
         raise InputError(f"{out}: is not a folder; give --out a folder for the results")
+    check_writable(out)
+    made = not out.exists()
     out.mkdir(parents=True, exist_ok=True)
-    name = hashlib.sha256(str(out.resolve()).encode()).hexdigest()[:16]
+    lock = out / LOCK
     try:
-        with FileLock(Path(tempfile.gettempdir()) / f"dpcip-{name}.lock", timeout=0):
-            yield
+        with FileLock(lock, timeout=0, mode=0o666):  # the next user of a shared folder must be able to open it
+            try:
+                yield
+            finally:
+                with suppress(OSError):
+                    lock.unlink(missing_ok=True)
+                    if made:
+                        out.rmdir()  # if nothing came into it
     except Timeout as error:
         raise InputError(f"{out}: another solve is writing there; wait for it or choose another folder") from error
 
