@@ -158,3 +158,14 @@ def test_bad_input_ends_in_one_line_and_writes_nothing(
     told = capsys.readouterr().err
     assert told.count("\n") == 1 and told.startswith("dpcip: ") and named in told
     assert not (result / "export").exists()
+
+
+def test_files_of_others_are_not_replaced(tmp_path: Path, monkeypatch, capsys) -> None:
+    result, theirs = saved(made_solution(), tmp_path), tmp_path / "depth.tiff"
+    theirs.write_text("mine")
+    command = [result, "--out", tmp_path, "--format", "tiff"]
+    assert run(monkeypatch, *command) == 2
+    assert "depth.tiff: exists; choose another folder" in capsys.readouterr().err
+    assert theirs.read_text() == "mine" and not (tmp_path / "image.tiff").exists()
+    assert run(monkeypatch, *command, "--overwrite") == 0
+    assert theirs.read_bytes() != b"mine"

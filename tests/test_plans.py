@@ -77,5 +77,5 @@ def test_plan_says_how_to_price_frames_that_are_not_rendered(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for scale, ending in (("paper", "--dry-run --size 1024 512"), ("laptop", "--dry-run")):
-        cli.main(["plan", "--out", str(tmp_path / "list.csv"), "--scale", scale], standalone_mode=False)
+        cli.main(["plan", "--out", str(tmp_path / f"{scale}.csv"), "--scale", scale], standalone_mode=False)
         assert capsys.readouterr().out.strip().endswith(ending)

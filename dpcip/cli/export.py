@@ -12,6 +12,7 @@ from pathlib import Path
 import click
 
 from dpcip.cli.finite_range import FiniteRange
+from dpcip.cli.outputs import overwrite_option
 from dpcip.cli.solve import image_file, read_report
 from dpcip.data.depth_maps import read_depth
 from dpcip.data.export import write_depth, write_picture, write_points
@@ -49,7 +50,15 @@ existing = click.Path(path_type=Path)
     help="Degrees that the lens sees across the picture's width, for the PLY. Default: from the optics that the PSFs "
     f"were computed from; where those are not known, {USUAL_VIEW_DEG:g}.",
 )
-def export(result: Path, out: Path | None, formats: tuple[str, ...], max_std: float, view_deg: float | None) -> None:
+@overwrite_option
+def export(
+    result: Path,
+    out: Path | None,
+    formats: tuple[str, ...],
+    max_std: float,
+    view_deg: float | None,
+    overwrite: bool,
+) -> None:
     """Write depth, image and points of RESULT, a folder of `dpcip solve`, for other programs.
 
     \b
@@ -71,8 +80,13 @@ def export(result: Path, out: Path | None, formats: tuple[str, ...], max_std: fl
     out = out or result / "export"
     if out.exists() and not out.is_dir():
         raise InputError(f"{out}: is not a folder; give --out a folder for the files")
+    endings = [name for name in FORMATS if name in (formats or FORMATS)]
+    files = [f"{what}.{e}" for e in endings for what in (["points"] if e == "ply" else ["depth", "image"])]
+    for name in [] if overwrite or out == result / "export" else files:
+        if (out / name).exists():
+            raise InputError(f"{out / name}: exists; choose another folder, or give --overwrite")
     tone = ToneCurve.parse(report.get("photograph", {}).get("written_with_gamma", 1))
-    for ending in [name for name in FORMATS if name in (formats or FORMATS)]:
+    for ending in endings:
         if ending != "ply":
             write_depth(out / f"depth.{ending}", depth_m)
             write_picture(out / f"image.{ending}", image, tone)
