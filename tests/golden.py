@@ -348,6 +348,24 @@ _WHY = {
         "solver.solution.PREVIEW_DPI "
         "evaluation.figures.PREVIEW_DPI evaluation.figures.PAGE_PX evaluation.figures.LOSSY_QUALITY "
     ),
+    "bounds on files and optics (tests/awkward)": (
+        "data.depth_maps.LARGEST data.depth_maps.LEAST_IN_RANGE data.depth_maps.RANGE_MARGIN "
+        "data.images.JPEG_IN_TIFF data.images.LEAST_USED data.images.LUMINANCES data.images.MOST_BYTES "
+        "data.images.MOST_SATURATED data.images.ORIENTATION optics.lens.AIRY_PX optics.lens.MOST_RINGS "
+        "optics.lens.MOST_WAVELENGTHS optics.lens.WAVELENGTHS_NM optics.psf.MOST_NODES optics.psf.MOST_TAPS "
+        "optics.psf.MOST_VALUES "
+    ),
+    "of result.html": (
+        "viewer.page.DEPTH_LEVELS viewer.page.LARGEST_SIDE viewer.page.MOST_PIXELS viewer.page.PAGE_BYTES "
+        "viewer.page.QUALITY viewer.page.SMALL_QUALITY viewer.page.SMALL_SIDE viewer.page.STD_LEVELS "
+    ),
+    "of estimates from a capture, whose results the cases are told": (
+        "camera.noise.BLOCK_PX camera.noise.CALMEST camera.noise.DARK camera.noise.BRIGHT camera.noise.MAD_TO_STD "
+        "camera.noise.MOSAIC camera.noise.WHITE camera.noise.FEWEST camera.noise.LEAST_SHARE camera.noise.FITS "
+    ),
+    "told from wild pictures, which no case draws (tests/test_solver.py)": (
+        "solver.stopping.LEAST_FALL solver.stopping.LOST_FALL solver.stopping.OCTAVES "
+    ),
 }
 UNSEEN = {name: why for why, names in _WHY.items() for name in names.split()}
 

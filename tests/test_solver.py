@@ -35,7 +35,7 @@ from dpcip.solver.runner import fingerprint, solve
 from dpcip.solver.settings import PRESETS, Settings, with_iterations
 from dpcip.solver.solution import Solution
 from dpcip.solver.stepper import RAMP_ITERATIONS, Stepper
-from dpcip.solver.stopping import converged
+from dpcip.solver.stopping import LOST_FALL, converged, octave_fall, oscillates
 from dpcip.utils.errors import InputError
 from dpcip.utils.progress_stream import PROGRESS_FILE
 
@@ -434,6 +434,44 @@ def test_result_is_what_explains_the_capture_better(
     assert_clears("the start explains the capture better than a flat psi (dB)", lead_db, above=0, spread=2)
     stepper._refined_start.sharp.zero_()
     assert stepper.finished().iteration == stepper.best.iteration >= WARM.warmup_iterations
+
+
+def with_waves(image: torch.Tensor, amplitude: float) -> torch.Tensor:
+    """The image with waves of 6 px, as PSFs that are too wide have them drawn."""
+    return image + amplitude * torch.cos(torch.arange(image.shape[-1]) * 2 * torch.pi / 6)
+
+
+def test_power_of_an_image_falls_as_it_was_made() -> None:
+    """White noise, whose power does not fall; and the same with a power of 1 / f^2, which falls by 2 an octave."""
+    noise = torch.randn(3, 256, 256, generator=torch.Generator().manual_seed(0))
+    frequency = torch.hypot(torch.fft.fftfreq(256)[:, None], torch.fft.rfftfreq(256)[None]).clamp_min(1 / 256)
+    falling = torch.fft.irfft2(torch.fft.rfft2(noise) / frequency, s=(256, 256))
+    assert octave_fall(noise) == pytest.approx(0, abs=0.1)
+    assert octave_fall(falling) == pytest.approx(2, abs=0.2)
+    assert octave_fall(torch.zeros(1, 64, 64)) == octave_fall(torch.full((1, 64, 64), 0.5))
+
+
+def test_waves_are_no_photograph_and_more_detail_is_one(scene: Scene) -> None:
+    sharp = torch.from_numpy(scene.sharp)
+    start = torch.nn.functional.avg_pool2d(sharp, 3, 1, 1)  # a start lacks detail
+    assert octave_fall(sharp) < octave_fall(start)
+    assert not oscillates(sharp, start) and not oscillates(start, sharp) and not oscillates(sharp, sharp)
+    waves = with_waves(start, 0.3)
+    assert oscillates(waves, start) and not oscillates(waves, waves)  # a print of stripes has a start of stripes
+    assert octave_fall(waves) < octave_fall(start) - LOST_FALL
+
+
+@pytest.mark.slow
+def test_an_image_of_waves_is_not_the_result(
+    capture: np.ndarray, bank: PsfBank, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    stepper = _at_end(capture, bank, dataclasses.replace(WARM, refine=False))
+    start = stepper.first_estimate()
+    stepper.best = dataclasses.replace(stepper.best, sharp=with_waves(start.sharp, 0.3), psi=start.psi)
+    found = stepper.finished()
+    assert stepper.oscillating and found.iteration == -1 and torch.equal(found.sharp, start.sharp)
+    solution = runner._solution(stepper, "f" * 64, 0.0, "iterations")
+    assert "are the PSFs too wide?" in caplog.text and solution.report["best_iteration"] == -1
 
 
 def test_learning_rate_rises_after_the_warm_up(capture: np.ndarray, bank: PsfBank) -> None:

@@ -240,7 +240,13 @@ def _solution(stepper: Stepper, identity: str, begin: float, reason: str) -> Sol
     """begin: when the solve would have begun if it had never been interrupted, by time.monotonic()."""
     bank, best = stepper.bank, stepper.finished()
     if best.iteration < 0 < stepper.settings.warmup_iterations <= stepper.best.iteration:
-        log.info("the start explains the capture better than what the iterations made of it: it is the result")
+        if stepper.oscillating:
+            log.warning(
+                f"{bank.source}: explains the capture only by an image that no photograph is (too fine a structure), "
+                "so the start is the result; are the PSFs too wide?"
+            )
+        else:
+            log.info("the start explains the capture better than what the iterations made of it: it is the result")
     with torch.no_grad():
         coded = stepper.camera(best.sharp, best.psi)
         fit_db = -10 * torch.log10((coded - stepper.capture).square().mean().clamp_min(1e-12)).item()

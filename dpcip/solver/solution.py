@@ -124,7 +124,10 @@ class Solution:
         )
         return Shown(
             title=str(photograph.get("file", "Result")),
-            facts=(*facts, f"{self.report['iterations']} iterations"),
+            facts=(
+                *facts,
+                f"{self.report['iterations']} iterations" if self.report["iterations"] else "the start, refined",
+            ),
             capture=self._photograph(),
             sharp=self.sharp,
             depth_m=self.depth_m,

@@ -22,7 +22,7 @@ from dpcip.restoration.refinement import refined
 from dpcip.solver.camera_in_use import CameraInUse
 from dpcip.solver.losses import LOSSES
 from dpcip.solver.settings import Settings
-from dpcip.solver.stopping import converged, explained
+from dpcip.solver.stopping import converged, explained, oscillates
 from dpcip.utils.machine import has_fast_bfloat16, keep_freed_memory, share_cores
 
 # Version of what a solve computes: raise it when a change moves the numbers of tests/test_golden.py, and with it every
@@ -92,6 +92,7 @@ class Stepper:
         self.bfloat16 = uses_bfloat16(settings, device)
         self.iteration = 0
         self.converged_at: int | None = None  # iteration from which the loss hardly fell
+        self.oscillating = False  # whether the best estimate was found to be no photograph when the solve ended
         self.rate_scale = 1.0  # halved at each rollback
         self.n_rollbacks = 0
         self.losses: list[float] = []
@@ -232,7 +233,7 @@ class Stepper:
         """The result if the solve ended now, its edges and detail refined if the settings say so.
 
         That is the best estimate; or the start, as long as the generator is still being fitted to it, and afterwards
-        if it explains the capture better.
+        if it explains the capture better, or if the best estimate is no photograph (`oscillates`).
         """
         warmup = self.settings.warmup_iterations
         if not warmup:
@@ -244,7 +245,10 @@ class Stepper:
             self._refined_start = found if self.settings.model_error else self._refined(found)
         if self.best.iteration < warmup:
             return self._refined_start
-        found = self._refined(self.best)
+        found, start = self._refined(self.best), self.first_estimate()
+        self.oscillating = oscillates(found.sharp, start.sharp)
+        if self.oscillating:
+            return Estimate(start.sharp, start.psi)
         return min(found, self._refined_start, key=self._squared_error)
 
     def _refined(self, found: Estimate) -> Estimate:

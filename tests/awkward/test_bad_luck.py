@@ -69,7 +69,9 @@ def test_a_folder_that_goes_away_during_the_solve(here: Path, dpcip: Dpcip) -> N
     """The result is kept elsewhere, whole, and the line says where."""
     map_ = np.zeros((64, 64), np.float32)
     image = np.full((3, 64, 64), 0.5, np.float32)
-    solution = Solution(image, map_, map_ + 0.9, map_ + 1, image, np.empty(0), {"data_fit_db": 30.0}, image)
+    solution = Solution(
+        image, map_, map_ + 0.9, map_ + 1, image, np.empty(0), {"data_fit_db": 30.0, "iterations": 0}, image
+    )
     Path("gone").write_text("no folder any more")
     with pytest.raises(InputError, match=r"gone.*cannot be written.*the result is kept in ") as error:
         _save(solution, Path("gone"))
