@@ -350,15 +350,45 @@ MUTANTS = [
     ),
     Mutant(
         "keys: order of an array's axes does not count",
-        'return f"{part.dtype}{part.shape}{content}".encode()',
-        'return f"{part.dtype}{part.size}{content}".encode()',
+        'return f"{part.dtype}{part.shape}{values}".encode()',
+        'return f"{part.dtype}{part.size}{values}".encode()',
         "test_keys.py::test_everything_else_counts",
     ),
     Mutant(
         "command: a 16-bit capture is rounded to 8 bits",
-        "write_image(out, sensor.expose(light, seed), bits)",
-        "write_image(out, sensor.expose(light, seed), 8)",
+        "write_image(out, exposed, bits)",
+        "write_image(out, exposed, 8)",
         "test_cli.py::test_sixteen_bit_capture_is_not_rounded",
+    ),
+    Mutant(
+        "solver: an image of waves is the result",
+        "        if self.oscillating:\n            return Estimate(start.sharp, start.psi)\n",
+        "",
+        "test_solver.py::test_an_image_of_waves_is_not_the_result",
+    ),
+    Mutant(
+        "noise: shot noise does not grow with light",
+        "(read**2 + shot * light)",
+        "(read**2 + shot + 0 * light)",
+        "test_noise.py::test_noise_of_each_pixel_follows_from_its_light",
+    ),
+    Mutant(
+        "likelihood: the noise of a window does not count",
+        "windows * (self.noise / within.sqrt()), mean * (self.noise / within.sqrt())",
+        "windows, mean",
+        "test_noise.py::test_a_window_of_more_noise_counts_as_one_of_less_contrast",
+    ),
+    Mutant(
+        "registry: a thing from outside is known by its name alone",
+        "self._origins[name] = _loading[-1]",
+        'self._origins[name] = ""',
+        "test_registry.py::test_what_comes_from_outside_is_known_by_its_code_and_not_by_its_comments",
+    ),
+    Mutant(
+        "interface: a scene may have another size than its depth",
+        "if np.ndim(sharp) != 3 or sharp.shape[1:] != depth_m.shape:",
+        "if False:",
+        "test_api.py::test_scenes_that_are_none",
     ),
 ]
 

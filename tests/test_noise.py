@@ -7,7 +7,7 @@ import torch
 from dpcip.camera.models import MaskedDCM
 from dpcip.camera.noise import ROUNDING, at_least, estimate_noise, estimate_shot_noise, noise_level, typical
 from dpcip.camera.sensor import Sensor
-from dpcip.initialization.likelihood import depth_likelihood
+from dpcip.initialization.likelihood import LikelihoodTables, depth_likelihood
 from dpcip.optics.psf import PsfBank
 from dpcip.restoration.deconvolution import deconvolve
 from dpcip.study.cases import Case, photograph
@@ -99,10 +99,10 @@ def test_a_map_of_one_number_counts_as_that_number(bank: PsfBank) -> None:
 
 
 def test_a_window_of_more_noise_counts_as_one_of_less_contrast(bank: PsfBank) -> None:
-    """Twice the noise and twice the contrast are the same evidence."""
+    """Twice the noise and twice the contrast are the same evidence, for the tables of one noise."""
     capture = torch.from_numpy(photograph(Case("table_14", factor=4)).capture[:, :64, :72])
-    planes = bank.integer_planes()
-    twice = 0.5 + 2 * (capture - 0.5)
-    found = [depth_likelihood(c, planes, torch.full_like(c, n)) for c, n in ((capture, 0.01), (twice, 0.02))]
-    tables = [f - f.mean(dim=0) for f in found]
-    assert torch.corrcoef(torch.stack([t.flatten() for t in tables]))[0, 1] > 0.9
+    tables = LikelihoodTables.of(bank.integer_planes(), 0.01)
+    twice = tables.score(2 * capture, torch.full_like(capture, 0.02))
+    once = tables.score(capture)
+    assert torch.allclose(twice, once, rtol=1e-4, atol=0.02)
+    assert not torch.allclose(tables.score(2 * capture), once, rtol=1e-4, atol=0.02)

@@ -468,6 +468,10 @@ def test_an_image_of_waves_is_not_the_result(
     stepper = _at_end(capture, bank, dataclasses.replace(WARM, refine=False))
     start = stepper.first_estimate()
     stepper.best = dataclasses.replace(stepper.best, sharp=with_waves(start.sharp, 0.3), psi=start.psi)
+    stepper.finished()
+    assert stepper._refined_start is not None
+    worse = dataclasses.replace(stepper._refined_start, sharp=torch.rand_like(start.sharp))  # it explains less
+    stepper._refined_start = worse
     found = stepper.finished()
     assert stepper.oscillating and found.iteration == -1 and torch.equal(found.sharp, start.sharp)
     solution = runner._solution(stepper, "f" * 64, 0.0, "iterations")
